@@ -1,0 +1,40 @@
+# quick: the laptop-scale pipeline, to the end. all: the paper's scale. test, lint: what CI runs.
+# Each works on a fresh clone with Python >= 3.11, git and make: it makes .venv and installs the locked dependencies.
+SHELL := /bin/bash
+PYTHON ?= python3
+CORES ?= $(shell getconf _NPROCESSORS_ONLN)
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PYTHONUNBUFFERED := 1
+
+.PHONY: quick all test lint lock clean
+
+quick: .venv/installed
+	snakemake --cores $(CORES) --configfile config/quick.yaml -- all
+
+all: .venv/installed
+	snakemake --cores $(CORES) -- all
+
+test: .venv/installed
+	pytest
+
+lint: .venv/installed
+	ruff check .
+	ruff format --check .
+	snakefmt --check .
+	mypy src
+	snakemake --lint
+
+# Bring the lock up to date with pyproject.toml.
+lock: .venv/installed
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra dev \
+		--output-file envs/requirements.lock pyproject.toml
+
+clean:
+	rm -rf .venv .snakemake results/quick
+
+.venv/installed: envs/requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 $(MAKECMDGOALS)")'
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check uv
+	VIRTUAL_ENV=$(CURDIR)/.venv .venv/bin/uv pip install --quiet --require-hashes --requirement envs/requirements.lock
+	touch $@

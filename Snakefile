@@ -1,0 +1,37 @@
+"""Liu, Khalil, Khreishah 2019: six classifiers, attacked and timed, as Table I and Figures 1 and 2."""
+
+from snakemake.utils import min_version, validate
+
+min_version("9.27.0")
+
+
+configfile: "config/config.yaml"
+
+
+validate(config, "config/config.schema.yaml")
+
+
+# One GPU job at a time on each machine, not on the whole cluster.
+resource_scopes:
+    gpu="local",
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/train.smk"
+include: "rules/evaluate.smk"
+include: "rules/timing.smk"
+include: "rules/paper.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        evaluations=EVALUATIONS,
+        histories=HISTORIES,
+        table=multiext("<results>/table1", ".parquet", ".csv", ".md", ".tex", ".html"),
+        figures=expand(
+            "<results>/{figure}.{format}",
+            figure=["figure1", "figure2", "table1_bars"],
+            format=["svg", "pdf", "png"],
+        ),

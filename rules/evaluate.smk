@@ -1,0 +1,124 @@
+"""Evaluation.
+
+Input: the trained models of a cell, the test images and labels.
+Output: <results>/evaluations/{dataset}/{defense}.sweep.parquet, clean, FGSM and BIM(N) for each N;
+.trace.parquet, one BIM after each iterate; <results>/{dataset}/{defense}.parquet, both together.
+"""
+
+
+rule sweep_bim:
+    input:
+        script="src/sweep_bim.py",
+        code=ATTACK_CODE,
+        model="<results>/models/{dataset}/{defense}.pt",
+        images="data/{dataset}/t10k-images-idx3-ubyte",
+        labels="data/{dataset}/t10k-labels-idx1-ubyte",
+    output:
+        "<results>/evaluations/{dataset}/{defense}.sweep.parquet",
+    log:
+        "<results>/logs/sweep_bim/{dataset}/{defense}.log",
+    benchmark:
+        "<results>/benchmarks/sweep_bim/{dataset}/{defense}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        gpu=GPUS,
+        mem="4GB",
+        runtime="2h",
+        device=config["device"],
+        batch_size=config["evaluation"]["batch_size"],
+    params:
+        epsilon=lookup("datasets/{dataset}/epsilon", within=config),
+        iterations=",".join(map(str, SWEPT)),
+        examples=config["evaluation"]["examples"],
+        subset_seed=config["subset_seed"],
+    shell:
+        """
+        python3 src/sweep_bim.py \
+            --dataset {wildcards.dataset:q} \
+            --defense {wildcards.defense:q} \
+            --model {input.model:q} \
+            --images {input.images:q} \
+            --labels {input.labels:q} \
+            --examples {params.examples:q} \
+            --subset-seed {params.subset_seed:q} \
+            --epsilon {params.epsilon:q} \
+            --iterations {params.iterations:q} \
+            --batch-size {resources.batch_size:q} \
+            --device {resources.device:q} \
+            --output {output:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule trace_bim:
+    input:
+        script="src/trace_bim.py",
+        code=ATTACK_CODE,
+        model="<results>/models/{dataset}/{defense}.pt",
+        images="data/{dataset}/t10k-images-idx3-ubyte",
+        labels="data/{dataset}/t10k-labels-idx1-ubyte",
+    output:
+        "<results>/evaluations/{dataset}/{defense}.trace.parquet",
+    log:
+        "<results>/logs/trace_bim/{dataset}/{defense}.log",
+    benchmark:
+        "<results>/benchmarks/trace_bim/{dataset}/{defense}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        gpu=GPUS,
+        mem="4GB",
+        runtime="1h",
+        device=config["device"],
+        batch_size=config["evaluation"]["batch_size"],
+    params:
+        epsilon=lookup("datasets/{dataset}/epsilon", within=config),
+        iterations=config["evaluation"]["trace_iterations"],
+        examples=config["evaluation"]["examples"],
+        subset_seed=config["subset_seed"],
+    shell:
+        """
+        python3 src/trace_bim.py \
+            --dataset {wildcards.dataset:q} \
+            --defense {wildcards.defense:q} \
+            --model {input.model:q} \
+            --images {input.images:q} \
+            --labels {input.labels:q} \
+            --examples {params.examples:q} \
+            --subset-seed {params.subset_seed:q} \
+            --epsilon {params.epsilon:q} \
+            --iterations {params.iterations:q} \
+            --batch-size {resources.batch_size:q} \
+            --device {resources.device:q} \
+            --output {output:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule collect:
+    input:
+        tables=multiext("<results>/evaluations/{dataset}/{defense}", ".sweep.parquet", ".trace.parquet"),
+        script="src/collect.py",
+    output:
+        "<results>/{dataset}/{defense}.parquet",
+    log:
+        "<results>/logs/collect/{dataset}/{defense}.log",
+    benchmark:
+        "<results>/benchmarks/collect/{dataset}/{defense}.tsv"
+    localrule: True
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem="1GB",
+        runtime="10m",
+    shell:
+        """
+        python3 src/collect.py \
+            {input.tables:q} \
+            --output {output:q} \
+            >{log:q} 2>&1
+        """

@@ -1,0 +1,177 @@
+"""The paper's table and figures.
+
+Input: the evaluations of all cells, and the timing.
+Output: <results>/table1.parquet, .csv, .md, .tex, .html; <results>/figure1, figure2, table1_bars as .svg, .pdf, .png.
+"""
+
+
+rule table1:
+    input:
+        evaluations=EVALUATIONS,
+        timing="<results>/timing.parquet",
+        script="src/table1.py",
+        code=["src/advtrain/tables.py", "src/advtrain/paper.py"],
+    output:
+        parquet="<results>/table1.parquet",
+        csv="<results>/table1.csv",
+        md="<results>/table1.md",
+        tex="<results>/table1.tex",
+        html=report(
+            "<results>/table1.html",
+            caption="../report/table1.rst",
+            category="The paper",
+            labels={"result": "Table I"},
+        ),
+    log:
+        "<results>/logs/table1.log",
+    benchmark:
+        "<results>/benchmarks/table1.tsv"
+    localrule: True
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem="1GB",
+        runtime="10m",
+    params:
+        datasets=lambda wildcards: DATASET_TITLES,
+        defenses=lambda wildcards: DEFENSE_TITLES,
+        scale=SCALE,
+    shell:
+        """
+        python3 src/table1.py \
+            {input.evaluations:q} \
+            --timing {input.timing:q} \
+            --datasets {params.datasets:q} \
+            --defenses {params.defenses:q} \
+            --scale {params.scale:q} \
+            --parquet {output.parquet:q} \
+            --csv {output.csv:q} \
+            --md {output.md:q} \
+            --tex {output.tex:q} \
+            --html {output.html:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule figure1:
+    input:
+        evaluations=EVALUATIONS,
+        script="src/figure1.py",
+        code=["src/advtrain/figures.py", "src/advtrain/paper.py"],
+    output:
+        svg=report(
+            "<results>/figure1.svg",
+            caption="../report/figure1.rst",
+            category="The paper",
+            labels={"result": "Figure 1"},
+        ),
+        pdf="<results>/figure1.pdf",
+        png="<results>/figure1.png",
+    log:
+        "<results>/logs/figure1.log",
+    benchmark:
+        "<results>/benchmarks/figure1.tsv"
+    localrule: True
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem="1GB",
+        runtime="10m",
+    params:
+        datasets=lambda wildcards: DATASET_TITLES,
+        defenses=lambda wildcards: DEFENSE_TITLES,
+    shell:
+        """
+        python3 src/figure1.py \
+            {input.evaluations:q} \
+            --datasets {params.datasets:q} \
+            --defenses {params.defenses:q} \
+            --figure {output.svg:q} \
+            --figure {output.pdf:q} \
+            --figure {output.png:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule figure2:
+    input:
+        evaluations=EVALUATIONS,
+        script="src/figure2.py",
+        code=["src/advtrain/figures.py", "src/advtrain/paper.py"],
+    output:
+        svg=report(
+            "<results>/figure2.svg",
+            caption="../report/figure2.rst",
+            category="The paper",
+            labels={"result": "Figure 2"},
+        ),
+        pdf="<results>/figure2.pdf",
+        png="<results>/figure2.png",
+    log:
+        "<results>/logs/figure2.log",
+    benchmark:
+        "<results>/benchmarks/figure2.tsv"
+    localrule: True
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem="1GB",
+        runtime="10m",
+    params:
+        datasets=lambda wildcards: DATASET_TITLES,
+        defenses=lambda wildcards: DEFENSE_TITLES,
+        iterations=config["evaluation"]["trace_iterations"],
+    shell:
+        """
+        python3 src/figure2.py \
+            {input.evaluations:q} \
+            --datasets {params.datasets:q} \
+            --defenses {params.defenses:q} \
+            --iterations {params.iterations:q} \
+            --figure {output.svg:q} \
+            --figure {output.pdf:q} \
+            --figure {output.png:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule table1_bars:
+    input:
+        table="<results>/table1.parquet",
+        script="src/table1_bars.py",
+        code=["src/advtrain/figures.py", "src/advtrain/paper.py"],
+    output:
+        svg=report(
+            "<results>/table1_bars.svg",
+            caption="../report/table1_bars.rst",
+            category="The paper",
+            labels={"result": "Table I as bars"},
+        ),
+        pdf="<results>/table1_bars.pdf",
+        png="<results>/table1_bars.png",
+    log:
+        "<results>/logs/table1_bars.log",
+    benchmark:
+        "<results>/benchmarks/table1_bars.tsv"
+    localrule: True
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem="1GB",
+        runtime="10m",
+    params:
+        families=lambda wildcards: DEFENSE_FAMILIES,
+    shell:
+        """
+        python3 src/table1_bars.py \
+            --table {input.table:q} \
+            --families {params.families:q} \
+            --figure {output.svg:q} \
+            --figure {output.pdf:q} \
+            --figure {output.png:q} \
+            >{log:q} 2>&1
+        """

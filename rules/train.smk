@@ -1,0 +1,74 @@
+"""Training.
+
+Input: the training images and labels of a data set.
+Output: <results>/models/{dataset}/{defense}.pt, the weights of all seeds of a cell; .history.parquet, a row for each epoch.
+
+The checkpoint stands beside the outputs and is none: Snakemake deletes the outputs of a killed job, and the checkpoint is what
+the next run goes on from. The job deletes it at the end. Of the job's output only stderr goes to the log: stdout has a line at
+each tenth of the training, for the person who watches.
+"""
+
+
+rule train:
+    input:
+        script="src/train.py",
+        code=[*TRAINING_CODE, "src/advtrain/checkpoint.py"],
+        method=lambda wildcards: METHOD_CODE[wildcards.defense],
+        images="data/{dataset}/train-images-idx3-ubyte",
+        labels="data/{dataset}/train-labels-idx1-ubyte",
+    output:
+        model="<results>/models/{dataset}/{defense}.pt",
+        history="<results>/models/{dataset}/{defense}.history.parquet",
+    log:
+        "<results>/logs/train/{dataset}/{defense}.log",
+    benchmark:
+        "<results>/benchmarks/train/{dataset}/{defense}.tsv"
+    # The longest trainings first, so that none of them runs alone at the end.
+    priority: lambda wildcards: config["defenses"][wildcards.defense]["training"].get("iterations", 1)
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        gpu=GPUS,
+        mem="4GB",
+        runtime="12h",
+        device=config["device"],
+        checkpoint_epochs=config["training"]["checkpoint_epochs"],
+    params:
+        checkpoint="<results>/models/{dataset}/{defense}.checkpoint",
+        settings=lambda wildcards: DEFENSE_SETTINGS[wildcards.defense],
+        epsilon=lookup("datasets/{dataset}/epsilon", within=config),
+        network=config["network"],
+        seeds=SEEDS,
+        examples=config["training"]["examples"],
+        subset_seed=config["subset_seed"],
+        epochs=config["training"]["epochs"],
+        batch_size=config["training"]["batch_size"],
+        learning_rate=config["training"]["learning_rate"],
+        monitor_examples=config["training"]["monitor_examples"],
+        monitor_iterations=config["training"]["monitor_iterations"],
+    shell:
+        """
+        python3 src/train.py \
+            --dataset {wildcards.dataset:q} \
+            --images {input.images:q} \
+            --labels {input.labels:q} \
+            --defense {wildcards.defense:q} \
+            --settings {params.settings:q} \
+            --epsilon {params.epsilon:q} \
+            --network {params.network:q} \
+            --seeds {params.seeds:q} \
+            --examples {params.examples:q} \
+            --subset-seed {params.subset_seed:q} \
+            --epochs {params.epochs:q} \
+            --batch-size {params.batch_size:q} \
+            --learning-rate {params.learning_rate:q} \
+            --monitor-examples {params.monitor_examples:q} \
+            --monitor-iterations {params.monitor_iterations:q} \
+            --checkpoint-epochs {resources.checkpoint_epochs:q} \
+            --device {resources.device:q} \
+            --checkpoint {params.checkpoint:q} \
+            --model {output.model:q} \
+            --history {output.history:q} \
+            2>{log:q}
+        """

@@ -1,0 +1,92 @@
+"""Checkpoints: states of a running training, and trained models, as files of tensors and plain values that run no code."""
+
+import hashlib
+import io
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from advtrain.defenses import source_file
+from advtrain.errors import InputError
+from advtrain.files import write_atomically
+
+SCIENCE = ("attacks.py", "datasets.py", "networks.py", "training.py", "defenses/__init__.py")
+"""The library's files that every training depends on."""
+
+
+def save(path: Path, content: Mapping[str, Any]) -> None:
+    """Write tensors, numbers, strings, lists and dicts of such to `path` in one step.
+
+    Raises:
+        OSError: the folder cannot be written, or the disk is full.
+    """
+    buffer = io.BytesIO()
+    torch.save(dict(content), buffer)
+    write_atomically(path, lambda file: file.write(buffer.getbuffer()))
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read what `save` wrote, tensors on the CPU.
+
+    Raises:
+        InputError: the file is damaged, or holds anything but tensors and plain values.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: damaged, or not a file of tensors ({str(error).splitlines()[0]}); delete it") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: holds no dictionary; delete it")
+    return content
+
+
+def load_if_same(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The state in the checkpoint at `path` if there is one.
+
+    Args:
+        path: the checkpoint.
+        identity: what the state belongs to: configuration, data and code, as plain values.
+
+    Raises:
+        InputError: the checkpoint belongs to another identity; the message names what differs.
+    """
+    if not path.exists():
+        return None
+    content = load(path)
+    found = content.get("identity", {})
+    differing = sorted(key for key in found.keys() | identity.keys() if found.get(key) != identity.get(key))
+    if differing:
+        differences = "; ".join(f"{key} was {found.get(key)!r}, is {identity.get(key)!r}" for key in differing)
+        raise InputError(f"{path}: checkpoint of another configuration ({differences}); delete it to start afresh")
+    state: dict[str, Any] = content["state"]
+    return state
+
+
+def save_state(path: Path, identity: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+    """Write a state with what it belongs to, for `load_if_same`."""
+    save(path, {"identity": dict(identity), "state": dict(state)})
+
+
+def code_digest(method: str) -> str:
+    """SHA-256 of the source files that decide what a training with the defense `method` computes.
+
+    Raises:
+        InputError: there is no such defense.
+    """
+    digest = hashlib.sha256()
+    for file in (*(Path(__file__).parent / name for name in SCIENCE), source_file(method)):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def tensor_digest(*tensors: torch.Tensor) -> str:
+    """SHA-256 of the bytes of some tensors."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

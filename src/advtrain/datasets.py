@@ -1,0 +1,127 @@
+"""IDX files in, tensors out, with checks: every image and label that training and evaluation see comes through here."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from advtrain.errors import InputError
+from advtrain.networks import CLASSES
+
+IDX_FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+IMAGES_MAGIC = 2051
+LABELS_MAGIC = 2049
+IMAGE_SHAPE = (28, 28)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Images x [n, 1, 28, 28], float32 in [0, 1], and their labels y [n], int64 in 0..9, on one device.
+
+    Raises:
+        InputError: shapes, types, range of the images or labels are not these.
+    """
+
+    x: Tensor
+    y: Tensor
+
+    def __post_init__(self) -> None:
+        """Check what the attacks and the losses take for granted."""
+        if self.x.shape[1:] != (1, *IMAGE_SHAPE) or self.x.dtype != torch.float32:
+            raise InputError(f"images are {list(self.x.shape)} {self.x.dtype}; expected [n, 1, 28, 28] torch.float32")
+        if self.y.shape != self.x.shape[:1] or self.y.dtype != torch.int64:
+            raise InputError(
+                f"labels are {list(self.y.shape)} {self.y.dtype} for {len(self.x)} images; expected [n] torch.int64"
+            )
+        if len(self.x) == 0:
+            raise InputError("there are no images; at least one is needed")
+        low, high = self.x.min().item(), self.x.max().item()
+        if not (low >= 0 and high <= 1):
+            raise InputError(f"images lie in [{low:g}, {high:g}]; expected [0, 1], so divide bytes by 255")
+        if self.y.min() < 0 or self.y.max() >= CLASSES:
+            raise InputError(f"labels lie in {self.y.min()}..{self.y.max()}; expected 0..{CLASSES - 1}")
+
+    def __len__(self) -> int:
+        """Count the images."""
+        return len(self.y)
+
+    def to(self, device: torch.device) -> "Examples":
+        """The same examples on `device`."""
+        return Examples(self.x.to(device), self.y.to(device))
+
+    def first(self, n: int) -> "Examples":
+        """The first `n` examples, or all where there are fewer."""
+        return Examples(self.x[:n], self.y[:n])
+
+    def subset(self, n: int, seed: int) -> "Examples":
+        """`n` examples drawn without replacement by `seed`; all of them, in their order, where `n` is their number.
+
+        Raises:
+            InputError: there are fewer than `n`.
+        """
+        if n > len(self):
+            raise InputError(f"{n} examples were asked for, but the data set has {len(self)}")
+        if n == len(self):
+            return self
+        chosen = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))[:n]
+        return Examples(self.x[chosen], self.y[chosen])
+
+
+def load_examples(images: Path, labels: Path) -> Examples:
+    """Read examples from a file of images and its file of labels, both uncompressed IDX.
+
+    Raises:
+        InputError: a file is missing, truncated, too long, or is not the IDX file it has to be.
+    """
+    x = torch.from_numpy(read_idx(images, IMAGES_MAGIC)).unsqueeze(1).float() / 255
+    y = torch.from_numpy(read_idx(labels, LABELS_MAGIC)).long()
+    return Examples(x, y)
+
+
+def read_idx(path: Path, magic: int) -> np.ndarray:
+    """Read an IDX file of unsigned bytes: a big-endian magic number, the dimensions, the bytes.
+
+    Args:
+        path: the uncompressed file.
+        magic: 2051 for images [n, 28, 28], 2049 for labels [n]; its last byte is the number of dimensions.
+
+    Raises:
+        InputError: the file is missing, has another magic number or image size, or is not as long as its header says.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    dimensions = magic % 256
+    header_bytes = 4 * (1 + dimensions)
+    if len(content) < header_bytes:
+        raise InputError(f"{path}: {len(content)} bytes, too short for an IDX header of {header_bytes}")
+    found, *shape = (int(number) for number in np.frombuffer(content, ">u4", 1 + dimensions))
+    if found != magic:
+        raise InputError(f"{path}: magic number is {found}, expected {magic}")
+    if tuple(shape[1:]) not in ((), IMAGE_SHAPE):
+        raise InputError(f"{path}: images are {'x'.join(map(str, shape[1:]))}, expected 28x28")
+    expected = header_bytes + int(np.prod(shape, dtype=object))
+    if len(content) != expected:
+        raise InputError(f"{path}: {len(content)} bytes, expected {expected} by its header; the file is damaged")
+    return np.frombuffer(content, np.uint8, offset=header_bytes).reshape(shape).copy()
+
+
+def write_idx(path: Path, array: np.ndarray) -> None:
+    """Write bytes, [n, 28, 28] images or [n] labels, as an IDX file."""
+    magic = IMAGES_MAGIC if array.ndim == 3 else LABELS_MAGIC
+    path.write_bytes(np.array([magic, *array.shape], ">u4").tobytes() + array.astype(np.uint8).tobytes())
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,155 @@
+"""Figures 1 and 2, and Table I as bars. Colours are safe for colour-blind readers; markers and lightness tell in grey."""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import matplotlib as mpl
+import pandas as pd
+import seaborn as sns
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from advtrain import paper
+from advtrain.files import write_atomically
+from advtrain.tables import RATIO, TIME
+
+CHANCE = 10
+PANEL_INCHES = (4.6, 3.6)
+FAMILY_PALETTES = {"none": "Greys", "single_adv": "Blues", "iter_adv": "Greens"}
+FAMILY_TITLES = {"none": "no defense", "single_adv": "Single-Adv", "iter_adv": "Iter-Adv"}
+FIXED_METADATA = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
+
+
+def figure_1(evaluations: pd.DataFrame, datasets: Mapping[str, str], defenses: Mapping[str, str]) -> Figure:
+    """Test accuracy under BIM(N) against N, a panel for each data set (Liu et al. 2019, Figure 1).
+
+    Args:
+        evaluations: the evaluation table of all cells.
+        datasets: title of each data set, by name, in order.
+        defenses: title of each defense, by name, in order.
+    """
+    bim = evaluations[(evaluations["attack"] == "bim") & (evaluations["iterate"] == evaluations["iterations"])]
+    return _curves(bim, "iterations", "Iterations N of BIM, a step of ε/N each", datasets, defenses)
+
+
+def figure_2(trace: pd.DataFrame, datasets: Mapping[str, str], defenses: Mapping[str, str]) -> Figure:
+    """Test accuracy after each iterate of one BIM, a panel for each data set (Liu et al. 2019, Figure 2).
+
+    Arguments as in `figure_1`, but `trace` has the rows of `evaluation.trace_bim` only.
+    """
+    n = trace["iterations"].iloc[0]
+    return _curves(trace, "iterate", f"Iterate i of BIM({n}), a step of ε/{n} each", datasets, defenses)
+
+
+def table_1_bars(table: pd.DataFrame, families: Mapping[str, str]) -> Figure:
+    """Table I as bars, Single-Adv blue and Iter-Adv green, the paper's figures as marks on them.
+
+    Args:
+        table: the table of `tables.table_1`.
+        families: `none`, `single_adv` or `iter_adv` of each defense, by name.
+    """
+    colours = _family_colours(families)
+    groups = [group for group in table["group"].unique() if group != TIME]
+    figure, axes = plt.subplots(
+        1, len(groups) + 1, figsize=(5.4 * len(groups) + 3.2, 3.9), width_ratios=[2] * len(groups) + [1.1]
+    )
+    for letter, axis, group in zip("abcdefgh", axes, groups, strict=False):
+        _bars(axis, table[table["group"] == group], colours)
+        axis.set(title=f"({letter}) {group}", ylabel="Test accuracy (%)", ylim=(0, 100))
+        axis.axhline(CHANCE, color="black", linewidth=0.8, linestyle=":")
+    _bars(axes[-1], table[(table["group"] == TIME) & (table["column"] == RATIO)], colours)
+    axes[-1].set(title=f"({'abcdefgh'[len(groups)]}) {TIME}", ylabel="Epoch relative to FGSM-Adv", xticks=[])
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    figure.set_layout_engine("constrained")
+    return figure
+
+
+def save_figure(figure: Figure, paths: list[Path]) -> None:
+    """Write a figure in the format of each path's suffix (.svg, .pdf, .png), each in one step and without a date.
+
+    Raises:
+        OSError: a folder cannot be written, or the disk is full.
+    """
+    with mpl.rc_context({"svg.hashsalt": "advtrain", "svg.fonttype": "path", "savefig.dpi": 200}):
+        for path in paths:
+            kind = path.suffix[1:]
+            save = partial(figure.savefig, format=kind, metadata=FIXED_METADATA[kind])
+            write_atomically(path, save)
+    plt.close(figure)
+
+
+def _curves(rows: pd.DataFrame, x: str, label: str, datasets: Mapping[str, str], defenses: Mapping[str, str]) -> Figure:
+    """Accuracy in percent against the column `x`, a line for each defense with its spread over seeds."""
+    figure, axes = plt.subplots(
+        1, len(datasets), figsize=(PANEL_INCHES[0] * len(datasets), PANEL_INCHES[1] + 0.5), sharey=True, squeeze=False
+    )
+    rows = rows.assign(accuracy=100 * rows["accuracy"], Defense=rows["defense"].map(defenses))
+    titles = list(defenses.values())
+    dashes = {title: "" if name in paper.IN_FIGURES_1_AND_2 else (4, 2) for name, title in defenses.items()}
+    markers = dict(zip(titles, ["o", "s", "^", "D", "v", "P", "X", "*", "<", ">"] * len(titles), strict=False))
+    for letter, axis, (dataset, title) in zip("abcdefgh", axes[0], datasets.items(), strict=False):
+        sns.lineplot(
+            data=rows[rows["dataset"] == dataset],
+            x=x,
+            y="accuracy",
+            hue="Defense",
+            style="Defense",
+            hue_order=titles,
+            style_order=titles,
+            dashes=dashes,
+            markers=markers,
+            palette=sns.color_palette("colorblind", len(titles)),
+            errorbar="sd",
+            ax=axis,
+        )
+        axis.axhline(CHANCE, color="black", linewidth=0.8, linestyle=":")
+        axis.set(title=f"({letter}) {title}", xlabel=label, ylabel="Test accuracy (%)", ylim=(-3, 103))
+        axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
+        axis.grid(axis="y", linewidth=0.4)
+        handles, labels = axis.get_legend_handles_labels()
+        axis.get_legend().remove()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(6, len(labels)), frameon=False)
+    figure.set_layout_engine("constrained")
+    return figure
+
+
+def _bars(axis: Axes, rows: pd.DataFrame, colours: Mapping[str, tuple[float, float, float]]) -> None:
+    """Grouped bars of the means with their standard deviations, and the paper's figures as marks."""
+    columns, defenses = list(rows["column"].unique()), list(rows["defense"].unique())
+    width = 0.84 / len(defenses)
+    for place, defense in enumerate(defenses):
+        bars = rows[rows["defense"] == defense]
+        x = [columns.index(column) - 0.42 + width * (place + 0.5) for column in bars["column"]]
+        axis.bar(
+            x,
+            bars["mean"],
+            width,
+            yerr=bars["std"].fillna(0) if bars["std"].notna().any() else None,
+            color=colours[defense],
+            edgecolor="black",
+            linewidth=0.5,
+            label=bars["title"].iloc[0],
+        )
+        axis.plot(
+            x,
+            bars["paper"],
+            "D",
+            color="white",
+            markeredgecolor="black",
+            markersize=4,
+            label="Paper" if place == len(defenses) - 1 else None,
+        )
+    axis.set_xticks(range(len(columns)), columns)
+    sns.despine(ax=axis)
+
+
+def _family_colours(families: Mapping[str, str]) -> dict[str, tuple[float, float, float]]:
+    """A shade of its family's colour for each defense."""
+    colours: dict[str, tuple[float, float, float]] = {}
+    for family, palette in FAMILY_PALETTES.items():
+        members = [defense for defense, its_family in families.items() if its_family == family]
+        colours |= dict(zip(members, sns.color_palette(palette, len(members) + 2)[1:], strict=False))
+    return colours

@@ -1,0 +1,57 @@
+"""The two classifiers for 28x28 grey images and ten classes."""
+
+import torch
+from torch import nn
+
+CLASSES = 10
+
+
+def small_cnn() -> nn.Sequential:
+    """ATDA's network for Fashion-MNIST: two strided convolutions and a hidden layer of 100; 166,406 parameters.
+
+    Maps images [B, 1, 28, 28] in [0, 1] to logits [B, 10].
+
+    Source: the official code of Song et al. 2018 (JHL-HUST/ATDA, fashion_mnist.py).
+    """
+    return nn.Sequential(
+        nn.Conv2d(1, 16, kernel_size=4, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(16, 32, kernel_size=4, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(32 * 7 * 7, 100),
+        nn.ReLU(),
+        nn.Linear(100, CLASSES),
+    )
+
+
+def madry_cnn() -> nn.Sequential:
+    """The MNIST network of Madry et al. 2017: two convolutions with pooling and a hidden layer of 1,024.
+
+    Maps images [B, 1, 28, 28] in [0, 1] to logits [B, 10]. The authors of the paper use it in their other code of that
+    year (GuanxiongLiu/DSN-ZK-GanDef).
+    """
+    return nn.Sequential(
+        nn.Conv2d(1, 32, kernel_size=5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, kernel_size=5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(64 * 7 * 7, 1024),
+        nn.ReLU(),
+        nn.Linear(1024, CLASSES),
+    )
+
+
+NETWORKS = {"small_cnn": small_cnn, "madry_cnn": madry_cnn}
+
+
+def initialise(network: nn.Module, generator: torch.Generator) -> None:
+    """Draw Glorot-uniform weights from `generator` and set biases to zero, in place (Song et al. 2018, official code)."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.xavier_uniform_(layer.weight, generator=generator)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

@@ -1,0 +1,50 @@
+"""What a person sees of a training: a bar in a terminal; elsewhere a line for each epoch, and a line at each tenth."""
+
+import sys
+from datetime import timedelta
+from typing import TextIO
+
+from tqdm import tqdm
+
+from advtrain.training import EpochRecord
+
+TENTHS = 10
+
+
+class Progress:
+    """Shows the epochs of one cell, all seeds together.
+
+    In a terminal, `log` gets a progress bar. Elsewhere (under Snakemake, on a cluster) `log` gets one line for each epoch, and
+    `console`, which the person who started the workflow sees, one at each tenth of the training.
+    """
+
+    def __init__(self, cell: str, epochs: int, seeds: int, log: TextIO = sys.stderr, console: TextIO = sys.stdout) -> None:
+        """Args: cell, its name for people; epochs of each seed; number of seeds; where to write."""
+        self.cell = cell
+        self.epochs = epochs
+        self.total = epochs * seeds
+        self.seeds = seeds
+        self.log = log
+        self.console = console
+        self.bar = tqdm(total=self.total, desc=cell, unit="epoch", file=log) if log.isatty() else None
+
+    def __call__(self, record: EpochRecord, done: int, seconds_left: float) -> None:
+        """Show one epoch; `done` counts the epochs trained of all seeds."""
+        figures = (
+            f"loss {record.loss:.4f}, clean {record.clean_accuracy:.1%}, adversarial {record.adversarial_accuracy:.1%}, "
+            f"robust {record.robust_accuracy:.1%}"
+        )
+        if self.bar is not None:
+            self.bar.set_postfix_str(f"seed {record.seed}, {figures}", refresh=False)
+            self.bar.update(done - self.bar.n)
+            return
+        left = timedelta(seconds=round(seconds_left))
+        line = f"{self.cell}: seed {record.seed}, epoch {record.epoch}/{self.epochs}, {figures}, {left} left"
+        print(line, file=self.log, flush=True)
+        if done * TENTHS // self.total > (done - 1) * TENTHS // self.total:
+            print(f"{done / self.total:4.0%} of {line}", file=self.console, flush=True)
+
+    def close(self) -> None:
+        """End the bar, if there is one."""
+        if self.bar is not None:
+            self.bar.close()

@@ -1,0 +1,23 @@
+"""Download a data set: four uncompressed IDX files from the first source that has the right bytes."""
+
+from pathlib import Path
+
+import click
+
+from advtrain.sources import download
+from command import Command, Json
+
+
+@click.command(cls=Command)
+@click.option("--dataset", required=True, help="Name of the data set.")
+@click.option("--hashes", required=True, type=Json(), help="SHA-256 of each uncompressed file, as a JSON object.")
+@click.option("--local", required=True, type=click.Path(path_type=Path), help="Folder of files put there by hand.")
+@click.option("--folder", required=True, type=click.Path(path_type=Path), help="Where the files go.")
+def main(dataset: str, hashes: dict[str, str], local: Path, folder: Path) -> None:
+    """Download a data set."""
+    source = download(dataset, folder, hashes, local)
+    click.echo(f"{dataset}: four files from the {source}, hashes checked")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""Assemble Table I, ours beside the paper's, from all evaluations and the timing."""
+
+from pathlib import Path
+
+import click
+import pandas as pd
+
+from advtrain import tables
+from advtrain.files import write_text
+from advtrain.results import provenance, read_provenance, read_table, write_table
+from command import FILE, Command, Json
+
+
+@click.command(cls=Command)
+@click.argument("evaluations", nargs=-1, required=True, type=FILE)
+@click.option("--timing", required=True, type=FILE, help="Table of time_epochs.py.")
+@click.option("--datasets", required=True, type=Json(), help="Title of each data set, as a JSON object.")
+@click.option("--defenses", required=True, type=Json(), help="Title of each defense, as a JSON object.")
+@click.option("--scale", required=True, help="What the models were trained on, in words.")
+@click.option("--parquet", required=True, type=FILE, help="Output: a row for each figure.")
+@click.option("--csv", required=True, type=FILE, help="Output: the same.")
+@click.option("--md", required=True, type=FILE, help="Output: the table as people read it.")
+@click.option("--tex", required=True, type=FILE, help="Output: the same for LaTeX.")
+@click.option("--html", required=True, type=FILE, help="Output: the same as a page.")
+def main(
+    evaluations: tuple[Path, ...],
+    timing: Path,
+    datasets: dict[str, str],
+    defenses: dict[str, str],
+    scale: str,
+    parquet: Path,
+    csv: Path,
+    md: Path,
+    tex: Path,
+    html: Path,
+) -> None:
+    """Assemble Table I from the EVALUATIONS of all cells."""
+    rows = pd.concat([read_table(path) for path in evaluations], ignore_index=True)
+    times = read_table(timing)
+    table = tables.table_1(rows, times, datasets, defenses)
+    wide = tables.wide_table_1(table)
+    note = tables.caption(table, scale, times["device"].iloc[0])
+    inputs = {"/".join(path.with_suffix("").parts[-2:]): read_provenance(path) for path in (*evaluations, timing)}
+    write_table(table, parquet, provenance({"scale": scale}, inputs=inputs))
+    for path, text in (
+        (csv, table.to_csv(index=False)),
+        (md, tables.to_markdown(wide, note)),
+        (tex, tables.to_latex(wide, note)),
+        (html, tables.to_html(wide, note)),
+    ):
+        write_text(path, text)
+
+
+if __name__ == "__main__":
+    main()

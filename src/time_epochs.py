@@ -1,0 +1,74 @@
+"""Measure the seconds per training epoch of all defenses, in one process and in turn."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+
+from advtrain.datasets import load_examples
+from advtrain.device import describe_device, select_device
+from advtrain.results import provenance, write_table
+from advtrain.timing import summarise, time_epochs
+from advtrain.training import Plan, Trainer
+from command import FILE, Command, Json
+
+
+@click.command(cls=Command)
+@click.option("--dataset", required=True, help="Name of the data set.")
+@click.option("--images", required=True, type=FILE, help="Training images, uncompressed IDX.")
+@click.option("--labels", required=True, type=FILE, help="Training labels, uncompressed IDX.")
+@click.option("--defenses", required=True, type=Json(), help="Method and settings of each defense, as a JSON object.")
+@click.option("--epsilon", required=True, type=float, help="Radius of the l-infinity budget.")
+@click.option("--network", required=True, help="small_cnn or madry_cnn.")
+@click.option("--examples", required=True, type=click.IntRange(min=1), help="Number of training images of an epoch.")
+@click.option("--subset-seed", required=True, type=int, help="Draws the training images if they are not all.")
+@click.option("--batch-size", required=True, type=click.IntRange(min=1), help="Images a step.")
+@click.option("--learning-rate", required=True, type=float, help="Of Adam, constant.")
+@click.option("--blocks", required=True, type=click.IntRange(min=1), help="Rounds that count; one more warms up.")
+@click.option("--steps-per-block", required=True, type=click.IntRange(min=1), help="Training steps of a defense in a round.")
+@click.option("--threads", required=True, type=click.IntRange(min=1), help="CPU threads of the measurement.")
+@click.option("--device", required=True, help="auto, cuda, mps or cpu.")
+@click.option("--output", required=True, type=FILE, help="Output: a row for each defense, Parquet.")
+def main(
+    dataset: str,
+    images: Path,
+    labels: Path,
+    defenses: dict[str, dict[str, Any]],
+    epsilon: float,
+    network: str,
+    examples: int,
+    subset_seed: int,
+    batch_size: int,
+    learning_rate: float,
+    blocks: int,
+    steps_per_block: int,
+    threads: int,
+    device: str,
+    output: Path,
+) -> None:
+    """Measure the seconds per training epoch of all defenses."""
+    torch.set_num_threads(threads)
+    chosen = select_device(device)
+    data = load_examples(images, labels).subset(examples, subset_seed).to(chosen)
+    trainers = {}
+    for name, settings in defenses.items():
+        plan = Plan(network, settings, epsilon, 1, batch_size, learning_rate, monitor_examples=1, monitor_iterations=1)
+        trainers[name] = Trainer(plan, data, seed=0)
+    summary = summarise(time_epochs(trainers, blocks=blocks, steps_per_block=steps_per_block))
+    conditions = {
+        "dataset": dataset,
+        "network": network,
+        "examples": examples,
+        "batch_size": batch_size,
+        "blocks": blocks,
+        "steps_per_block": steps_per_block,
+        "threads": threads,
+    }
+    config = {**conditions, "defenses": defenses, "epsilon": epsilon, "learning_rate": learning_rate, "seeds": [0]}
+    made = provenance(config, describe_device(chosen))
+    write_table(summary.assign(**conditions, device=describe_device(chosen)), output, made)
+
+
+if __name__ == "__main__":
+    main()

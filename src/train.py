@@ -1,0 +1,98 @@
+"""Train all seeds of a cell, one defense on one data set; go on from its checkpoint if a run before was killed."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+import pandas as pd
+
+from advtrain import checkpoint
+from advtrain.datasets import load_examples
+from advtrain.device import describe_device, make_deterministic, select_device
+from advtrain.progress import Progress
+from advtrain.results import provenance, write_table
+from advtrain.training import EpochRecord, Plan, State, train
+from command import FILE, Command, Integers, Json
+
+
+@click.command(cls=Command)
+@click.option("--dataset", required=True, help="Name of the data set.")
+@click.option("--images", required=True, type=FILE, help="Training images, uncompressed IDX.")
+@click.option("--labels", required=True, type=FILE, help="Training labels, uncompressed IDX.")
+@click.option("--defense", required=True, help="Name of the defense, as in the configuration.")
+@click.option("--settings", required=True, type=Json(), help="The defense's method and settings, as a JSON object.")
+@click.option("--epsilon", required=True, type=float, help="Radius of the l-infinity budget.")
+@click.option("--network", required=True, help="small_cnn or madry_cnn.")
+@click.option("--seeds", required=True, type=Integers(), help="Seeds, with commas between.")
+@click.option("--examples", required=True, type=click.IntRange(min=1), help="Number of training images.")
+@click.option("--subset-seed", required=True, type=int, help="Draws the training images if they are not all.")
+@click.option("--epochs", required=True, type=click.IntRange(min=1), help="Epochs of each seed.")
+@click.option("--batch-size", required=True, type=click.IntRange(min=1), help="Images a step.")
+@click.option("--learning-rate", required=True, type=float, help="Of Adam, constant.")
+@click.option("--monitor-examples", required=True, type=click.IntRange(min=1), help="Training images that are watched.")
+@click.option("--monitor-iterations", required=True, type=click.IntRange(min=1), help="Iterations of the BIM that watches.")
+@click.option("--checkpoint-epochs", required=True, type=click.IntRange(min=1), help="Epochs between two checkpoints.")
+@click.option("--device", required=True, help="auto, cuda, mps or cpu.")
+@click.option(
+    "--checkpoint", "checkpoint_file", required=True, type=FILE, help="Where a killed run goes on; deleted at the end."
+)
+@click.option("--model", required=True, type=FILE, help="Output: the weights of all seeds.")
+@click.option("--history", required=True, type=FILE, help="Output: a row for each seed and epoch, Parquet.")
+def main(
+    dataset: str,
+    images: Path,
+    labels: Path,
+    defense: str,
+    settings: dict[str, Any],
+    epsilon: float,
+    network: str,
+    seeds: list[int],
+    examples: int,
+    subset_seed: int,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    monitor_examples: int,
+    monitor_iterations: int,
+    checkpoint_epochs: int,
+    device: str,
+    checkpoint_file: Path,
+    model: Path,
+    history: Path,
+) -> None:
+    """Train all seeds of a cell."""
+    make_deterministic()
+    chosen = select_device(device)
+    data = load_examples(images, labels).subset(examples, subset_seed).to(chosen)
+    plan = Plan(network, settings, epsilon, epochs, batch_size, learning_rate, monitor_examples, monitor_iterations)
+    identity = {
+        **asdict(plan),
+        "data": checkpoint.tensor_digest(data.x, data.y),
+        "code": checkpoint.code_digest(settings.get("method", "")),
+    }
+    progress = Progress(f"{dataset}/{defense}", epochs, len(seeds))
+
+    def save(state: State) -> None:
+        checkpoint.save_state(checkpoint_file, identity, state)
+
+    trained = train(
+        plan,
+        data,
+        seeds,
+        resume_from=checkpoint.load_if_same(checkpoint_file, identity),
+        save=save,
+        save_every=checkpoint_epochs,
+        watch=progress,
+    )
+    config = {**asdict(plan), "dataset": dataset, "examples": examples, "subset_seed": subset_seed, "seeds": seeds}
+    made = provenance(config, describe_device(chosen))
+    write_table(pd.DataFrame(trained.history, columns=list(EpochRecord.__dataclass_fields__)), history, made)
+    weights = {str(seed): state for seed, state in trained.weights.items()}
+    checkpoint.save(model, {"network": network, "weights": weights, "provenance": made})
+    checkpoint_file.unlink(missing_ok=True)
+    progress.close()
+
+
+if __name__ == "__main__":
+    main()
