@@ -21,8 +21,7 @@ ATTACK_CODE = [
 ]
 TRAINING_CODE = [*ATTACK_CODE, "src/advtrain/defenses/__init__.py", "src/advtrain/training.py"]
 METHOD_CODE = {
-    name: "src/advtrain/defenses/{}.py".format(defense["training"]["method"])
-    for name, defense in config["defenses"].items()
+    name: "src/advtrain/defenses/{}.py".format(defense["training"]["method"]) for name, defense in config["defenses"].items()
 }
 
 # Settings that are objects go to the scripts as JSON.

@@ -39,7 +39,8 @@ def load(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: damaged, or not a file of tensors ({str(error).splitlines()[0]}); delete it") from None
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise InputError(f"{path}: damaged, or not a file of tensors ({reason}); delete it") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: holds no dictionary; delete it")
     return content

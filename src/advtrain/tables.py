@@ -76,8 +76,8 @@ def caption(table: pd.DataFrame, scale: str, device: str) -> str:
     spread = "mean ± standard deviation over" if table["seeds"].max() > 1 else "from"
     return (
         f"Test accuracy in percent on {examples} test images, {spread} {seeds} seed(s); in brackets the paper's Table I, "
-        f"— where it has no figure. Trained at this scale: {scale}. Time: median over blocks of steps of all defenses in turn, on "
-        f"{device}; the paper's on a Tesla K20m, so compare the ratios."
+        f"— where it has no figure. Trained at this scale: {scale}. Time: median over blocks of steps of all defenses in turn, "
+        f"on {device}; the paper's on a Tesla K20m, so compare the ratios."
     )
 
 

@@ -1,0 +1,253 @@
+"""Each defense's loss against a slow, literal version of its formula, written with loops."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from advtrain import defenses
+from advtrain.attacks import bim, fgsm
+from advtrain.datasets import Examples
+from advtrain.defenses.atda import Atda, coral, margin, mmd, moved_centres
+from advtrain.defenses.proposed import Proposed
+from advtrain.errors import InputError
+from advtrain.networks import initialise, small_cnn
+
+EPSILON = 0.3
+TRUE = {"labels": "ground_truth"}
+
+
+@pytest.fixture
+def network() -> nn.Module:
+    network = small_cnn()
+    initialise(network, torch.Generator().manual_seed(0))
+    return network
+
+
+def literal_cross_entropy(logits: Tensor, y: Tensor) -> float:
+    total = 0.0
+    for row, label in zip(logits.double().tolist(), y.tolist(), strict=True):
+        total -= row[label] - math.log(sum(math.exp(z) for z in row))
+    return total / len(y)
+
+
+def outcome(settings: dict, network: nn.Module, data: Examples, n: int = 12) -> defenses.Outcome:
+    defense = defenses.create(settings, epsilon=EPSILON)
+    defense.start_training(data.x)
+    defense.start_epoch(0)
+    return defense.outcome(network, data.x[:n], data.y[:n], torch.arange(n))
+
+
+def test_vanilla_is_the_cross_entropy_of_the_clean_images(network: nn.Module, examples: Examples) -> None:
+    found = outcome({"method": "vanilla"}, network, examples)
+    assert found.loss.item() == pytest.approx(literal_cross_entropy(network(examples.x[:12]), examples.y[:12]), rel=1e-5)
+    assert found.adversarial_logits is None
+
+
+def test_fgsm_adv_is_half_clean_half_fgsm(network: nn.Module, examples: Examples) -> None:
+    x, y = examples.x[:12], examples.y[:12]
+    x_adv = fgsm(network, x, y, epsilon=EPSILON)
+    expected = (literal_cross_entropy(network(x), y) + literal_cross_entropy(network(x_adv), y)) / 2
+    assert outcome({"method": "fgsm_adv", **TRUE}, network, examples).loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("iterations", [2, 10])
+def test_bim_adv_is_half_clean_half_bim_of_epsilon_over_n(network: nn.Module, examples: Examples, iterations: int) -> None:
+    x, y = examples.x[:12], examples.y[:12]
+    x_adv = bim(network, x, y, epsilon=EPSILON, step_size=EPSILON / iterations, iterations=iterations)
+    expected = (literal_cross_entropy(network(x), y) + literal_cross_entropy(network(x_adv), y)) / 2
+    found = outcome({"method": "bim_adv", "iterations": iterations, **TRUE}, network, examples)
+    assert found.loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_attack_s_labels_can_be_the_network_s_own_predictions(network: nn.Module, examples: Examples) -> None:
+    x, y = examples.x[:12], examples.y[:12]
+    predicted = network(x).argmax(dim=1)
+    assert (predicted != y).any(), "an untrained network should be wrong somewhere"
+    x_adv = fgsm(network, x, predicted, epsilon=EPSILON)
+    expected = (literal_cross_entropy(network(x), y) + literal_cross_entropy(network(x_adv), y)) / 2
+    found = outcome({"method": "fgsm_adv", "labels": "predicted"}, network, examples)
+    assert found.loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+class TestProposed:
+    """Section IV: one step an epoch from where the epoch before left the examples; reset every `reset_epochs`."""
+
+    @pytest.fixture
+    def defense(self, examples: Examples) -> Proposed:
+        defense = Proposed(epsilon=EPSILON, step_divisor=10, reset_epochs=20, labels="ground_truth")
+        defense.start_training(examples.x)
+        return defense
+
+    def run_epochs(self, defense: Proposed, network: nn.Module, data: Examples, epochs: range) -> None:
+        for epoch in epochs:
+            defense.start_epoch(epoch)
+            for index in torch.arange(len(data)).split(32):
+                defense.outcome(network, data.x[index], data.y[index], index)
+
+    def test_the_first_epoch_takes_one_step_of_a_tenth(self, defense: Proposed, network: nn.Module, examples: Examples) -> None:
+        self.run_epochs(defense, network, examples, range(1))
+        assert (defense.x_adv - examples.x).abs().max().item() == pytest.approx(EPSILON / 10, abs=1e-6)
+
+    def test_k_epochs_of_a_frozen_network_are_k_steps_of_bim(
+        self, defense: Proposed, network: nn.Module, examples: Examples
+    ) -> None:
+        self.run_epochs(defense, network, examples, range(4))
+        steps = bim(network, examples.x, examples.y, epsilon=EPSILON, step_size=EPSILON / 10, iterations=4)
+        assert (defense.x_adv - steps).abs().gt(1e-6).float().mean() < 1e-4
+
+    def test_the_budget_is_kept_after_the_tenth_epoch(self, defense: Proposed, network: nn.Module, examples: Examples) -> None:
+        self.run_epochs(defense, network, examples, range(14))
+        assert (defense.x_adv - examples.x).abs().max().item() == pytest.approx(EPSILON, abs=1e-6)
+        assert defense.x_adv.min() >= 0
+        assert defense.x_adv.max() <= 1
+
+    def test_the_examples_are_reset_at_the_start_of_each_cycle_and_only_there(
+        self, defense: Proposed, network: nn.Module, examples: Examples
+    ) -> None:
+        self.run_epochs(defense, network, examples, range(2))
+        for epoch in (1, 19, 21, 39):
+            before = defense.x_adv.clone()
+            defense.start_epoch(epoch)
+            assert torch.equal(defense.x_adv, before)
+        for epoch in (0, 20, 40):
+            defense.x_adv += 0.01
+            defense.start_epoch(epoch)
+            assert torch.equal(defense.x_adv, examples.x)
+
+    def test_the_loss_is_half_clean_half_carried_examples(
+        self, defense: Proposed, network: nn.Module, examples: Examples
+    ) -> None:
+        self.run_epochs(defense, network, examples, range(3))
+        index = torch.tensor([5, 2, 70])
+        found = defense.outcome(network, examples.x[index], examples.y[index], index)
+        clean = literal_cross_entropy(network(examples.x[index]), examples.y[index])
+        adversarial = literal_cross_entropy(network(defense.x_adv[index]), examples.y[index])
+        assert found.loss.item() == pytest.approx((clean + adversarial) / 2, rel=1e-5)
+
+    def test_an_epoch_costs_one_gradient_for_its_attack(self, defense: Proposed, examples: Examples) -> None:
+        calls = []
+        network = small_cnn()
+        network.register_forward_hook(lambda module, arguments, output: calls.append(len(output)))
+        defense.start_epoch(0)
+        defense.outcome(network, examples.x[:8], examples.y[:8], torch.arange(8))
+        assert calls == [8, 16], "one forward pass to attack, one over both halves to train"
+
+
+class TestAtda:
+    """The losses of the official code, entry by entry."""
+
+    def logits(self, n: int, seed: int) -> Tensor:
+        return 3 * torch.randn(n, 10, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+    def test_coral_is_the_mean_absolute_difference_of_undivided_covariances(self) -> None:
+        z, a = self.logits(7, 0), self.logits(7, 1)
+        total = 0.0
+        for p in range(10):
+            for q in range(10):
+                entries = []
+                for f in (z, a):
+                    mean_p, mean_q = f[:, p].mean(), f[:, q].mean()
+                    entries.append(sum((f[b, p] - mean_p) * (f[b, q] - mean_q) for b in range(7)))
+                total += abs(entries[0] - entries[1]).item()
+        assert coral(z, a).item() == pytest.approx(total / 100, rel=1e-12)
+
+    def test_mmd_is_the_mean_absolute_difference_of_means(self) -> None:
+        z, a = self.logits(7, 0), self.logits(7, 1)
+        total = sum(abs(z[:, k].sum() / 7 - a[:, k].sum() / 7).item() for k in range(10))
+        assert mmd(z, a).item() == pytest.approx(total / 10, rel=1e-12)
+
+    def test_margin_compares_l1_distances_to_own_and_other_centres(self) -> None:
+        f, centres = self.logits(6, 0), self.logits(10, 1)
+        labels = [3, 3, 0, 9, 1, 0]
+        total = 0.0
+        for i in range(6):
+            for j in range(10):
+                if j != labels[i]:
+                    own = sum(abs(f[i, k] - centres[labels[i], k]) for k in range(10))
+                    other = sum(abs(f[i, k] - centres[j, k]) for k in range(10))
+                    total += math.log1p(math.exp((own - other).item()))
+        found = margin(f, torch.tensor(labels), centres)
+        # torch.softplus is the identity above 20, which is off by 2e-9 there.
+        assert found.item() == pytest.approx(total / (6 * 9), rel=1e-9)
+
+    def test_centres_move_a_tenth_of_the_way_damped_by_their_members(self) -> None:
+        f, centres = self.logits(6, 0), self.logits(10, 1)
+        labels = [3, 3, 0, 9, 1, 0]
+        moved = moved_centres(centres, f, torch.tensor(labels))
+        for j in range(10):
+            members = [i for i in range(6) if labels[i] == j]
+            step = sum((centres[j] - f[i] for i in members), torch.zeros(10)) / (1 + len(members))
+            assert torch.allclose(moved[j], centres[j] - 0.1 * step, rtol=1e-12, atol=0)
+
+    def test_the_loss_sums_both_cross_entropies_and_a_third_of_the_rest(self, network: nn.Module, examples: Examples) -> None:
+        x, y = examples.x[:12], examples.y[:12]
+        z, a = network(x), network(fgsm(network, x, y, epsilon=EPSILON))
+        rest = coral(z, a) + mmd(z, a) + margin(torch.cat([z, a]), torch.cat([y, y]), torch.zeros(10, 10))
+        expected = literal_cross_entropy(z, y) + literal_cross_entropy(a, y) + rest.item() / 3
+        assert outcome({"method": "atda", **TRUE}, network, examples).loss.item() == pytest.approx(expected, rel=1e-5)
+
+    def test_the_loss_uses_the_centres_from_before_their_update(self, network: nn.Module, examples: Examples) -> None:
+        defense = Atda(epsilon=EPSILON, labels="ground_truth")
+        defense.start_training(examples.x)
+        index = torch.arange(12)
+        first = defense.outcome(network, examples.x[:12], examples.y[:12], index)
+        assert defense.centres.any()
+        assert not defense.centres.requires_grad
+        second = defense.outcome(network, examples.x[:12], examples.y[:12], index)
+        both, labels = torch.cat([first.clean_logits, first.adversarial_logits]), examples.y[:12].repeat(2)
+        moved = moved_centres(torch.zeros(10, 10), both, labels)
+        change = (margin(both, labels, moved) - margin(both, labels, torch.zeros(10, 10))) / 3
+        assert (second.loss - first.loss).item() == pytest.approx(change.item(), rel=1e-3)
+
+    def test_gradients_flow_into_both_halves(self) -> None:
+        z, a = self.logits(7, 0).requires_grad_(), self.logits(7, 1).requires_grad_()
+        (coral(z, a) + mmd(z, a)).backward()
+        assert z.grad is not None
+        assert z.grad.abs().sum() > 0
+        assert a.grad is not None
+        assert a.grad.abs().sum() > 0
+
+
+def test_every_defense_trains_the_weights_and_nothing_else(network: nn.Module, examples: Examples) -> None:
+    for settings in (
+        {"method": "vanilla"},
+        {"method": "fgsm_adv", **TRUE},
+        {"method": "atda", **TRUE},
+        {"method": "proposed", "step_divisor": 10, "reset_epochs": 20, **TRUE},
+        {"method": "bim_adv", "iterations": 3, **TRUE},
+    ):
+        network.zero_grad()
+        x = examples.x.clone()
+        outcome(settings, network, examples).loss.backward()
+        assert all(parameter.grad is not None for parameter in network.parameters()), settings
+        assert torch.equal(examples.x, x)
+        assert examples.x.grad is None
+
+
+def test_the_registry_knows_the_files_of_its_folder() -> None:
+    assert defenses.methods() == ["atda", "bim_adv", "fgsm_adv", "proposed", "vanilla"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"method": "magic"}, "'magic' is not a defense; there are atda, bim_adv"),
+        ({}, "method None is not a defense"),
+        ({"method": "proposed", "step_divisor": 10, "reset_epoch": 20, **TRUE}, "proposed takes no reset_epoch"),
+        ({"method": "bim_adv", **TRUE}, "bim_adv needs iterations"),
+        ({"method": "bim_adv", "iterations": 0, **TRUE}, "iterations is 0"),
+        ({"method": "fgsm_adv", "labels": "leaked"}, "labels is 'leaked'"),
+        ({"method": "proposed", "step_divisor": 0, "reset_epochs": 20, **TRUE}, "step_divisor is 0"),
+    ],
+)
+def test_wrong_settings_are_refused_by_name(settings: dict, named: str) -> None:
+    with pytest.raises(InputError, match=named):
+        defenses.create(settings, epsilon=EPSILON)
+
+
+def test_cross_entropy_of_the_literal_version_is_torch_s() -> None:
+    logits, y = torch.randn(5, 10), torch.tensor([0, 1, 2, 3, 9])
+    assert literal_cross_entropy(logits, y) == pytest.approx(F.cross_entropy(logits, y).item(), rel=1e-6)

@@ -1,0 +1,79 @@
+import pytest
+import torch
+from torch import Tensor, nn
+
+from advtrain.attacks import bim, bim_steps
+from advtrain.datasets import Examples
+from advtrain.evaluation import count_correct, count_correct_under_bim, sweep_bim, trace_bim
+from advtrain.networks import initialise, small_cnn
+
+BUDGET = {"epsilon": 0.2, "batch_size": 40}
+
+
+@pytest.fixture(scope="module")
+def network() -> nn.Module:
+    network = small_cnn()
+    initialise(network, torch.Generator().manual_seed(0))
+    return network.eval()
+
+
+def accuracy(network: nn.Module, x: Tensor, y: Tensor) -> int:
+    return int((network(x).argmax(dim=1) == y).sum())
+
+
+def test_the_sweep_has_clean_fgsm_and_each_bim_of_step_epsilon_over_n(network: nn.Module, examples: Examples) -> None:
+    rows = list(sweep_bim(network, examples, iterations=[1, 5], **BUDGET))
+    assert [(row["attack"], row["iterations"]) for row in rows] == [("clean", 0), ("fgsm", 1), ("bim", 1), ("bim", 5)]
+    assert [row["step_size"] for row in rows] == [0.0, 0.2, 0.2, 0.04]
+    for row, n in ((rows[2], 1), (rows[3], 5)):
+        x_adv = bim(network, examples.x, examples.y, epsilon=0.2, step_size=0.2 / n, iterations=n)
+        assert row["correct"] == accuracy(network, x_adv, examples.y)
+        assert row["accuracy"] == row["correct"] / row["examples"] == row["correct"] / 96
+    assert rows[0]["correct"] == accuracy(network, examples.x, examples.y)
+    assert rows[1]["correct"] == rows[2]["correct"], "FGSM is BIM of one step"
+
+
+def test_the_trace_has_each_iterate_of_one_attack(network: nn.Module, examples: Examples) -> None:
+    rows = list(trace_bim(network, examples, iterations=6, **BUDGET))
+    assert [row["iterate"] for row in rows] == list(range(7))
+    expected = [accuracy(network, examples.x, examples.y)]
+    for x_adv, _ in bim_steps(network, examples.x, examples.y, epsilon=0.2, step_size=0.2 / 6, iterations=6):
+        expected.append(accuracy(network, x_adv, examples.y))
+    assert [row["correct"] for row in rows] == expected
+
+
+def test_the_trace_ends_where_the_sweep_is(network: nn.Module, examples: Examples) -> None:
+    (*_, last) = trace_bim(network, examples, iterations=5, **BUDGET)
+    (*_, swept) = sweep_bim(network, examples, iterations=[5], **BUDGET)
+    assert last == swept
+
+
+def test_the_trace_costs_one_forward_pass_more_than_the_attack(network: nn.Module, examples: Examples) -> None:
+    calls: list[int] = []
+    handle = network.register_forward_hook(lambda module, arguments, output: calls.append(len(output)))
+    list(trace_bim(network, examples, iterations=10, epsilon=0.2, batch_size=96))
+    handle.remove()
+    assert calls == [96] * 11
+
+
+def test_the_count_does_not_depend_on_the_batch_size(network: nn.Module, examples: Examples) -> None:
+    counts = {
+        size: count_correct_under_bim(network, examples, epsilon=0.1, iterations=3, batch_size=size) for size in (7, 40, 96)
+    }
+    assert len(set(counts.values())) == 1, counts
+
+
+def test_the_model_is_counted_in_evaluation_mode_and_keeps_its_mode(examples: Examples) -> None:
+    model = nn.Sequential(nn.Dropout(0.9), small_cnn()).train()
+    first = count_correct(model, examples, lambda x, y: x, 96)
+    assert first == count_correct(model, examples, lambda x, y: x, 96)
+    assert model.training
+
+
+def test_a_clean_example_that_is_misclassified_never_counts_as_robust(examples: Examples) -> None:
+    class AlwaysZero(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.eye(10)[torch.zeros(len(x), dtype=torch.int64)] + 0 * x.flatten(1)[:, :10]
+
+    zeros = int((examples.y == 0).sum())
+    assert count_correct_under_bim(AlwaysZero(), examples, epsilon=0.3, iterations=2, batch_size=50) == zeros

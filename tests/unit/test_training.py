@@ -1,0 +1,168 @@
+import dataclasses
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from advtrain import checkpoint
+from advtrain.datasets import Examples
+from advtrain.errors import InputError
+from advtrain.training import EpochRecord, Plan, Trained, train
+
+TRUE = {"labels": "ground_truth"}
+SETTINGS = {
+    "vanilla": {"method": "vanilla"},
+    "fgsm_adv": {"method": "fgsm_adv", **TRUE},
+    "atda": {"method": "atda", **TRUE},
+    "proposed": {"method": "proposed", "step_divisor": 10, "reset_epochs": 4, **TRUE},
+    "bim_adv": {"method": "bim_adv", "iterations": 2, **TRUE},
+}
+
+
+def plan(method: str, **changes: Any) -> Plan:
+    standard = Plan(
+        network="small_cnn",
+        defense=SETTINGS[method],
+        epsilon=0.3,
+        epochs=3,
+        batch_size=32,
+        learning_rate=1e-3,
+        monitor_examples=20,
+        monitor_iterations=2,
+    )
+    return dataclasses.replace(standard, **changes)
+
+
+def without_seconds(history: list[EpochRecord]) -> list[tuple]:
+    """Rows to compare: NaN equals NaN here, and time is not compared."""
+    rows = [dataclasses.astuple(dataclasses.replace(record, seconds=0.0)) for record in history]
+    return [tuple("nan" if isinstance(value, float) and math.isnan(value) else value for value in row) for row in rows]
+
+
+def assert_same_bits(one: Trained, other: Trained) -> None:
+    assert one.weights.keys() == other.weights.keys()
+    for seed, weights in one.weights.items():
+        for name, tensor in weights.items():
+            assert torch.equal(tensor, other.weights[seed][name]), (seed, name)
+    assert without_seconds(one.history) == without_seconds(other.history)
+
+
+def test_a_seed_repeats_bit_for_bit_whatever_the_global_random_state(examples: Examples) -> None:
+    torch.manual_seed(1)
+    one = train(plan("fgsm_adv"), examples, [7])
+    torch.manual_seed(2)
+    other = train(plan("fgsm_adv"), examples, [7])
+    assert_same_bits(one, other)
+
+
+def test_training_leaves_the_global_random_state_alone(examples: Examples) -> None:
+    before = torch.get_rng_state()
+    train(plan("atda", epochs=1), examples, [0])
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_two_seeds_differ_in_weights_and_order(examples: Examples) -> None:
+    trained = train(plan("vanilla", epochs=1), examples, [0, 1])
+    assert not torch.equal(trained.weights[0]["7.weight"], trained.weights[1]["7.weight"])
+    assert trained.history[0].loss != trained.history[1].loss
+
+
+def test_a_seed_s_run_does_not_depend_on_the_seeds_before_it(examples: Examples) -> None:
+    together = train(plan("proposed"), examples, [0, 1])
+    alone = train(plan("proposed"), examples, [1])
+    for name, tensor in alone.weights[1].items():
+        assert torch.equal(tensor, together.weights[1][name])
+
+
+@pytest.mark.parametrize("method", SETTINGS)
+@pytest.mark.parametrize("killed_after", [1, 2, 4, 5])
+def test_a_run_killed_after_any_epoch_ends_with_the_bits_of_a_straight_run(
+    method: str, killed_after: int, examples: Examples, tmp_path: Any
+) -> None:
+    """Three epochs for each of two seeds: the kill falls into the first seed's training, or the second's."""
+    straight = train(plan(method), examples, [3, 4])
+    file = tmp_path / "checkpoint"
+
+    class KilledError(Exception):
+        pass
+
+    def kill(record: EpochRecord, done: int, seconds_left: float) -> None:
+        if done > killed_after:
+            raise KilledError
+
+    def save(state: dict) -> None:
+        checkpoint.save_state(file, {}, state)
+
+    with pytest.raises(KilledError):
+        train(plan(method), examples, [3, 4], save=save, watch=kill)
+    resumed_from = []
+    resumed = train(
+        plan(method),
+        examples,
+        [3, 4],
+        resume_from=checkpoint.load_if_same(file, {}),
+        watch=lambda record, done, seconds_left: resumed_from.append(done),
+    )
+    assert resumed_from == list(range(killed_after + 1, 7)), "it should go on, not start afresh"
+    assert_same_bits(resumed, straight)
+
+
+def test_a_checkpoint_is_saved_every_few_epochs_and_after_each_seed(examples: Examples) -> None:
+    saved = []
+    train(plan("vanilla", epochs=5), examples, [0, 1], save=lambda state: saved.append(state), save_every=2)
+    trained = [len(state["running"]["history"]) if state["running"] else "done" for state in saved]
+    assert trained == [2, 4, "done", 2, 4, "done"]
+
+
+def test_the_history_has_a_row_for_each_seed_and_epoch(examples: Examples) -> None:
+    history = train(plan("fgsm_adv"), examples, [0, 5]).history
+    assert [(record.seed, record.epoch) for record in history] == [(0, 1), (0, 2), (0, 3), (5, 1), (5, 2), (5, 3)]
+    for record in history:
+        assert 0 <= record.clean_accuracy <= 1
+        assert 0 <= record.adversarial_accuracy <= 1
+        assert 0 <= record.robust_accuracy <= 1
+        assert record.seconds > 0
+
+
+def test_vanilla_has_no_adversarial_accuracy(examples: Examples) -> None:
+    assert math.isnan(train(plan("vanilla", epochs=1), examples, [0]).history[0].adversarial_accuracy)
+
+
+def test_training_learns(examples: Examples) -> None:
+    history = train(plan("vanilla", epochs=25, batch_size=16), examples, [0]).history
+    assert history[-1].loss < history[0].loss / 2
+    assert history[-1].clean_accuracy > 0.8
+
+
+def test_an_epoch_sees_each_image_once(examples: Examples, monkeypatch: pytest.MonkeyPatch) -> None:
+    from advtrain.defenses import vanilla
+
+    seen: list[int] = []
+    original = vanilla.Vanilla.outcome
+
+    def outcome(self: Any, network: Any, x: Tensor, y: Tensor, index: Tensor) -> Any:
+        assert torch.equal(x, examples.x[index])
+        seen.extend(index.tolist())
+        return original(self, network, x, y, index)
+
+    monkeypatch.setattr(vanilla.Vanilla, "outcome", outcome)
+    train(plan("vanilla", epochs=1), examples, [0])
+    assert sorted(seen) == list(range(len(examples)))
+    assert seen != sorted(seen)
+
+
+def test_a_loss_that_is_no_number_stops_with_epoch_and_step(examples: Examples) -> None:
+    with pytest.raises(InputError, match=r"the loss of seed 0 became (nan|inf) in epoch \d+, step \d+; lower learning_rate"):
+        train(plan("vanilla", learning_rate=1e30), examples, [0])
+
+
+def test_an_unknown_network_is_refused_by_name(examples: Examples) -> None:
+    with pytest.raises(InputError, match="network 'resnet' is unknown; there are small_cnn, madry_cnn"):
+        train(plan("vanilla", network="resnet"), examples, [0])
+
+
+def test_madry_s_network_trains_with_every_defense(examples: Examples) -> None:
+    for method in SETTINGS:
+        train(plan(method, network="madry_cnn", epochs=1), examples.first(32), [0])
