@@ -35,7 +35,7 @@ rule train:
         device=config["device"],
         checkpoint_epochs=config["training"]["checkpoint_epochs"],
     params:
-        checkpoint="<results>/models/{dataset}/{defense}.checkpoint",
+        stem=subpath(output.model, strip_suffix=".pt"),
         settings=lambda wildcards: DEFENSE_SETTINGS[wildcards.defense],
         epsilon=lookup("datasets/{dataset}/epsilon", within=config),
         network=config["network"],
@@ -67,7 +67,7 @@ rule train:
             --monitor-iterations {params.monitor_iterations:q} \
             --checkpoint-epochs {resources.checkpoint_epochs:q} \
             --device {resources.device:q} \
-            --checkpoint {params.checkpoint:q} \
+            --checkpoint {params.stem:q}.checkpoint \
             --model {output.model:q} \
             --history {output.history:q} \
             2>{log:q}

@@ -1,0 +1,104 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from matplotlib import colors
+from matplotlib.figure import Figure
+
+from advtrain.evaluation import evaluation_row
+from advtrain.figures import figure_1, figure_2, save_figure, table_1_bars
+from advtrain.results import evaluation_table
+
+DATASETS = {"mnist": "MNIST", "fmnist": "Fashion-MNIST"}
+DEFENSES = {"vanilla": "Vanilla", "proposed": "Proposed", "bim10_adv": "BIM(10)-Adv"}
+FAMILIES = {"vanilla": "none", "proposed": "single_adv", "bim10_adv": "iter_adv"}
+
+
+def evaluations() -> pd.DataFrame:
+    rows = []
+    for dataset in DATASETS:
+        for place, defense in enumerate(DEFENSES):
+            for seed in (0, 1):
+                cell = {"dataset": dataset, "defense": defense, "seed": seed}
+                rows += [{**cell, **evaluation_row("bim", 0.3, 0.3 / n, n, n, 100, 90 - n - 20 * place)} for n in (1, 3, 5)]
+                rows += [{**cell, **evaluation_row("bim", 0.3, 0.03, 10, i, 100, 90 - i - 20 * place)} for i in range(11)]
+    return evaluation_table(rows)
+
+
+def lines(figure: Figure, panel: int) -> dict[str, list[tuple[float, float]]]:
+    handles, labels = figure.axes[panel].get_legend_handles_labels()
+    del handles
+    drawn = [line for line in figure.axes[panel].lines if len(line.get_xdata()) > 2]
+    return {
+        label: list(zip(line.get_xdata(), line.get_ydata(), strict=True)) for label, line in zip(labels, drawn, strict=True)
+    }
+
+
+def test_figure_1_has_a_panel_a_data_set_and_a_line_a_defense() -> None:
+    figure = figure_1(evaluations(), DATASETS, DEFENSES)
+    assert [axis.get_title() for axis in figure.axes] == ["(a) MNIST", "(b) Fashion-MNIST"]
+    for panel in (0, 1):
+        found = lines(figure, panel)
+        assert list(found) == list(DEFENSES.values())
+        assert found["Vanilla"] == [(1, 89), (3, 87), (5, 85), (10, 80)], "the trace's last iterate is BIM(10)"
+        assert found["Proposed"] == [(1, 69), (3, 67), (5, 65), (10, 60)]
+
+
+def test_figure_2_has_each_iterate_from_the_clean_image_on() -> None:
+    rows = evaluations()
+    figure = figure_2(rows[rows["iterations"] == 10], DATASETS, DEFENSES)
+    assert lines(figure, 1)["BIM(10)-Adv"] == [(i, 50 - i) for i in range(11)]
+
+
+def test_axes_are_labelled() -> None:
+    for figure in (figure_1(evaluations(), DATASETS, DEFENSES), figure_2(evaluations(), DATASETS, DEFENSES)):
+        for axis in figure.axes:
+            assert axis.get_xlabel()
+            assert "accuracy (%)" in axis.get_ylabel() or axis is not figure.axes[0]
+
+
+def test_classifiers_that_the_paper_does_not_draw_are_dashed() -> None:
+    figure = figure_1(evaluations(), DATASETS, DEFENSES)
+    drawn = [line for line in figure.axes[0].lines if len(line.get_xdata()) > 2]
+    dashed = {label: line.is_dashed() for label, line in zip(DEFENSES.values(), drawn, strict=True)}
+    assert dashed == {"Vanilla": False, "Proposed": True, "BIM(10)-Adv": False}
+
+
+def test_lines_differ_in_marker_so_that_grey_is_enough() -> None:
+    drawn = [line for line in figure_1(evaluations(), DATASETS, DEFENSES).axes[0].lines if len(line.get_xdata()) > 2]
+    assert len({line.get_marker() for line in drawn}) == len(DEFENSES)
+
+
+@pytest.fixture
+def bars() -> Figure:
+    rows = [
+        {"defense": d, "title": t, "group": g, "column": c, "mean": m, "std": float("nan"), "paper": m + 1}
+        for d, t in DEFENSES.items()
+        for g, c, m in (("MNIST", "FGSM", 90.0), ("MNIST", "BIM(10)", 80.0), ("Training time", "Relative to FGSM-Adv", 1.2))
+    ]
+    return table_1_bars(pd.DataFrame(rows), FAMILIES)
+
+
+def test_bars_of_single_adv_are_blue_and_of_iter_adv_green(bars: Figure) -> None:
+    by_title = {container.get_label(): container.patches for container in bars.axes[0].containers}
+    red, green, blue, _ = by_title["Proposed"][0].get_facecolor()
+    assert blue > max(red, green)
+    red, green, blue, _ = by_title["BIM(10)-Adv"][0].get_facecolor()
+    assert green > max(red, blue)
+    assert [patch.get_height() for patch in by_title["Proposed"]] == [90.0, 80.0]
+
+
+def test_the_paper_s_figures_are_marks_on_the_bars(bars: Figure) -> None:
+    marks = [line for line in bars.axes[0].lines if line.get_marker() == "D"]
+    assert [list(line.get_ydata()) for line in marks] == [[91.0, 81.0]] * 3
+    assert all(colors.same_color(line.get_color(), "white") for line in marks)
+
+
+def test_equal_figures_give_equal_files_in_each_format(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        figure = figure_1(evaluations(), DATASETS, DEFENSES)
+        save_figure(figure, [tmp_path / folder / f"figure1.{kind}" for kind in ("svg", "pdf", "png")])
+    for kind, magic in (("svg", b"<?xml"), ("pdf", b"%PDF"), ("png", b"\x89PNG")):
+        one, two = ((tmp_path / folder / f"figure1.{kind}").read_bytes() for folder in ("one", "two"))
+        assert one.startswith(magic)
+        assert one == two, kind
