@@ -51,8 +51,8 @@ class Cell:
 
     def evaluate(self, attack: Callable[[nn.Module, Examples], Iterator[Row]], settings: dict[str, Any]) -> None:
         """Write the rows that `attack` gives for each seed's network; `settings` are its own, for the provenance."""
-        make_deterministic()
         device = select_device(self.device)
+        make_deterministic(device)
         data = load_examples(self.images, self.labels).subset(self.examples, self.subset_seed).to(device)
         trained = checkpoint.load(self.model)
         rows = []

@@ -1,5 +1,6 @@
 """Train all seeds of a cell, one defense on one data set; go on from its checkpoint if a run before was killed."""
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -62,8 +63,8 @@ def main(
     history: Path,
 ) -> None:
     """Train all seeds of a cell."""
-    make_deterministic()
     chosen = select_device(device)
+    make_deterministic(chosen)
     data = load_examples(images, labels).subset(examples, subset_seed).to(chosen)
     plan = Plan(network, settings, epsilon, epochs, batch_size, learning_rate, monitor_examples, monitor_iterations)
     identity = {
@@ -71,7 +72,7 @@ def main(
         "data": checkpoint.tensor_digest(data.x, data.y),
         "code": checkpoint.code_digest(settings.get("method", "")),
     }
-    progress = Progress(f"{dataset}/{defense}", epochs, len(seeds))
+    progress = Progress(f"{dataset}/{defense}", epochs, len(seeds), log=sys.stderr, console=sys.stdout)
 
     def save(state: State) -> None:
         checkpoint.save_state(checkpoint_file, identity, state)

@@ -1,5 +1,6 @@
 """Figures 1 and 2, and Table I as bars. Colours are safe for colour-blind readers; markers and lightness tell in grey."""
 
+import itertools
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from advtrain.files import write_atomically
 from advtrain.tables import RATIO, TIME
 
 CHANCE = 10
+CURVE_COLOURS = [sns.color_palette("colorblind")[i] for i in (7, 1, 2, 3, 0, 9, 4, 5, 6, 8)]
 PANEL_INCHES = (4.6, 3.6)
 FAMILY_PALETTES = {"none": "Greys", "single_adv": "Blues", "iter_adv": "Greens"}
 FAMILY_TITLES = {"none": "no defense", "single_adv": "Single-Adv", "iter_adv": "Iter-Adv"}
@@ -57,12 +59,12 @@ def table_1_bars(table: pd.DataFrame, families: Mapping[str, str]) -> Figure:
     )
     for letter, axis, group in zip("abcdefgh", axes, groups, strict=False):
         _bars(axis, table[table["group"] == group], colours)
-        axis.set(title=f"({letter}) {group}", ylabel="Test accuracy (%)", ylim=(0, 100))
+        axis.set(title=f"({letter}) {group}", ylabel="Test accuracy (%)", ylim=(0, 103))
         axis.axhline(CHANCE, color="black", linewidth=0.8, linestyle=":")
     _bars(axes[-1], table[(table["group"] == TIME) & (table["column"] == RATIO)], colours)
     axes[-1].set(title=f"({'abcdefgh'[len(groups)]}) {TIME}", ylabel="Epoch relative to FGSM-Adv", xticks=[])
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    marks, *bars = zip(*axes[0].get_legend_handles_labels(), strict=True)
+    figure.legend(*zip(*bars, marks, strict=True), loc="outside lower center", ncols=len(bars) + 1, frameon=False)
     figure.set_layout_engine("constrained")
     return figure
 
@@ -89,7 +91,7 @@ def _curves(rows: pd.DataFrame, x: str, label: str, datasets: Mapping[str, str],
     rows = rows.assign(accuracy=100 * rows["accuracy"], Defense=rows["defense"].map(defenses))
     titles = list(defenses.values())
     dashes = {title: "" if name in paper.IN_FIGURES_1_AND_2 else (4, 2) for name, title in defenses.items()}
-    markers = dict(zip(titles, ["o", "s", "^", "D", "v", "P", "X", "*", "<", ">"] * len(titles), strict=False))
+    markers = dict(zip(titles, itertools.cycle("os^DvPX*<>"), strict=False))
     for letter, axis, (dataset, title) in zip("abcdefgh", axes[0], datasets.items(), strict=False):
         sns.lineplot(
             data=rows[rows["dataset"] == dataset],
@@ -101,13 +103,13 @@ def _curves(rows: pd.DataFrame, x: str, label: str, datasets: Mapping[str, str],
             style_order=titles,
             dashes=dashes,
             markers=markers,
-            palette=sns.color_palette("colorblind", len(titles)),
+            palette=dict(zip(titles, itertools.cycle(CURVE_COLOURS), strict=False)),
             errorbar="sd",
             ax=axis,
         )
         axis.axhline(CHANCE, color="black", linewidth=0.8, linestyle=":")
         axis.set(title=f"({letter}) {title}", xlabel=label, ylabel="Test accuracy (%)", ylim=(-3, 103))
-        axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
+        axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         axis.grid(axis="y", linewidth=0.4)
         handles, labels = axis.get_legend_handles_labels()
         axis.get_legend().remove()

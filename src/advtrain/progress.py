@@ -1,6 +1,6 @@
 """What a person sees of a training: a bar in a terminal; elsewhere a line for each epoch, and a line at each tenth."""
 
-import sys
+import math
 from datetime import timedelta
 from typing import TextIO
 
@@ -18,7 +18,7 @@ class Progress:
     `console`, which the person who started the workflow sees, one at each tenth of the training.
     """
 
-    def __init__(self, cell: str, epochs: int, seeds: int, log: TextIO = sys.stderr, console: TextIO = sys.stdout) -> None:
+    def __init__(self, cell: str, epochs: int, seeds: int, log: TextIO, console: TextIO) -> None:
         """Args: cell, its name for people; epochs of each seed; number of seeds; where to write."""
         self.cell = cell
         self.epochs = epochs
@@ -30,10 +30,10 @@ class Progress:
 
     def __call__(self, record: EpochRecord, done: int, seconds_left: float) -> None:
         """Show one epoch; `done` counts the epochs trained of all seeds."""
-        figures = (
-            f"loss {record.loss:.4f}, clean {record.clean_accuracy:.1%}, adversarial {record.adversarial_accuracy:.1%}, "
-            f"robust {record.robust_accuracy:.1%}"
-        )
+        figures = f"loss {record.loss:.4f}, clean {record.clean_accuracy:.1%}, "
+        if not math.isnan(record.adversarial_accuracy):
+            figures += f"adversarial {record.adversarial_accuracy:.1%}, "
+        figures += f"robust {record.robust_accuracy:.1%}"
         if self.bar is not None:
             self.bar.set_postfix_str(f"seed {record.seed}, {figures}", refresh=False)
             self.bar.update(done - self.bar.n)

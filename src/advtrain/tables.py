@@ -71,11 +71,11 @@ def wide_table_1(table: pd.DataFrame) -> pd.DataFrame:
 
 def caption(table: pd.DataFrame, scale: str, device: str) -> str:
     """The sentence under Table I: what was measured, over how much, and how to read a cell."""
-    seeds = ", ".join(map(str, sorted(table["seeds"].dropna().astype(int).unique())))
+    seeds = int(table["seeds"].max())
     examples = ", ".join(f"{n:,}" for n in sorted(table["examples"].dropna().astype(int).unique()))
-    spread = "mean ± standard deviation over" if table["seeds"].max() > 1 else "from"
+    spread = f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "of one seed"
     return (
-        f"Test accuracy in percent on {examples} test images, {spread} {seeds} seed(s); in brackets the paper's Table I, "
+        f"Test accuracy in percent on {examples} test images, {spread}; in brackets the paper's Table I, "
         f"— where it has no figure. Trained at this scale: {scale}. Time: median over blocks of steps of all defenses in turn, "
         f"on {device}; the paper's on a Tesla K20m, so compare the ratios."
     )
@@ -83,7 +83,8 @@ def caption(table: pd.DataFrame, scale: str, device: str) -> str:
 
 def to_markdown(table: pd.DataFrame, note: str) -> str:
     """The wide table as Markdown, groups and columns in one heading each."""
-    flat = table.set_axis([" ".join(heading) for heading in table.columns], axis=1)
+    headings = [column if group == TIME else f"{group} {column}" for group, column in table.columns]
+    flat = table.set_axis(headings, axis=1)
     return f"{flat.to_markdown(disable_numparse=True)}\n\n{note}\n"
 
 

@@ -2,7 +2,6 @@ import math
 
 import pytest
 import torch
-from conftest import Linear
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -10,6 +9,7 @@ from torch.nn import functional as F
 
 from advtrain.attacks import bim, bim_steps, fgsm, input_gradient, project
 from advtrain.errors import InputError
+from synthetic import Linear
 
 TOLERANCE = 1e-6  # float32(0.3) is above 0.3
 

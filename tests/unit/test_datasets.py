@@ -3,12 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import write_synthetic_dataset
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from advtrain.datasets import IMAGES_MAGIC, LABELS_MAGIC, Examples, load_examples, read_idx, write_idx
 from advtrain.errors import InputError
+from synthetic import write_synthetic_dataset
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 

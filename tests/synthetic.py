@@ -1,0 +1,42 @@
+"""Synthetic data in the data sets' own format, and a model whose attacks can be worked by hand."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from advtrain.datasets import write_idx
+
+TRAIN, TEST = 192, 64
+
+
+def synthetic_images(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Ten classes that a small network can learn: a bright 6x6 square at a place of the class's own, on noise."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(n) % 10
+    images = random.integers(0, 60, (n, 28, 28))
+    for image, label in zip(images, labels, strict=True):
+        row, column = 3 + 12 * (label // 5), 1 + 5 * (label % 5)
+        image[row : row + 6, column : column + 6] += 150
+    return images.astype(np.uint8), labels.astype(np.uint8)
+
+
+def write_synthetic_dataset(folder: Path, seed: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for prefix, n, offset in (("train", TRAIN, 0), ("t10k", TEST, 1)):
+        images, labels = synthetic_images(n, 2 * seed + offset)
+        write_idx(folder / f"{prefix}-images-idx3-ubyte", images)
+        write_idx(folder / f"{prefix}-labels-idx1-ubyte", labels)
+
+
+class Linear(nn.Module):
+    """Logits (w . x, 0): the gradient of the loss has the signs of -w for label 0 and of w for label 1, at every x."""
+
+    def __init__(self, w: Tensor) -> None:
+        super().__init__()
+        self.w = nn.Parameter(w)
+
+    def forward(self, x: Tensor) -> Tensor:
+        z = (x * self.w).flatten(1).sum(dim=1, keepdim=True)
+        return torch.cat([z, torch.zeros_like(z)], dim=1)

@@ -1,0 +1,178 @@
+"""Bad input to the scripts: one line that names it, a non-zero exit, and no half-written output."""
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+import collect
+from advtrain.datasets import write_idx
+from synthetic import write_synthetic_dataset
+
+SOURCE = Path(__file__).parents[2] / "src"
+
+
+@pytest.fixture
+def train_options(tmp_path: Path) -> dict[str, str]:
+    write_synthetic_dataset(tmp_path / "data", seed=0)
+    return {
+        "dataset": "mnist",
+        "images": str(tmp_path / "data" / "train-images-idx3-ubyte"),
+        "labels": str(tmp_path / "data" / "train-labels-idx1-ubyte"),
+        "defense": "proposed",
+        "settings": '{"method": "proposed", "step_divisor": 10, "reset_epochs": 20, "labels": "ground_truth"}',
+        "epsilon": "0.3",
+        "network": "small_cnn",
+        "seeds": "0,1",
+        "examples": "64",
+        "subset-seed": "0",
+        "epochs": "2",
+        "batch-size": "32",
+        "learning-rate": "0.001",
+        "monitor-examples": "16",
+        "monitor-iterations": "2",
+        "checkpoint-epochs": "1",
+        "device": "cpu",
+        "checkpoint": str(tmp_path / "out" / "m.checkpoint"),
+        "model": str(tmp_path / "out" / "m.pt"),
+        "history": str(tmp_path / "out" / "m.history.parquet"),
+    }
+
+
+def arguments(options: dict[str, str]) -> list[str]:
+    return [text for name, value in options.items() for text in (f"--{name}", value)]
+
+
+def run(script: str, options: dict[str, str]) -> Result:
+    return CliRunner().invoke(importlib.import_module(script).main, arguments(options))
+
+
+def assert_refused(result: Result, named: str) -> None:
+    assert result.exit_code != 0
+    assert isinstance(result.exception, SystemExit), "a traceback"
+    lines = [line for line in result.stderr.splitlines() if line.startswith("Error:")]
+    assert len(lines) == 1, result.stderr
+    assert named in lines[0], lines[0]
+
+
+def test_training_ends_with_model_and_history_and_without_its_checkpoint(train_options: dict[str, str], tmp_path: Path) -> None:
+    result = run("train", train_options)
+    assert result.exit_code == 0, result.stderr
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["m.history.parquet", "m.pt"]
+    assert len(result.stderr.splitlines()) == 4, "a line for each epoch of each seed"
+    assert "100% of mnist/proposed: seed 1, epoch 2/2" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "named"),
+    [
+        ("settings", '{"method": "magic"}', "method 'magic' is not a defense"),
+        ("settings", '{"method": "vanilla", "labels": "ground_truth"}', "defense vanilla takes no labels"),
+        ("settings", '["vanilla"]', "is not a JSON object"),
+        ("settings", "{method: vanilla}", "is not JSON"),
+        ("network", "resnet", "network 'resnet' is unknown"),
+        ("seeds", "0;1", "'0;1' is not a list of integers"),
+        ("epsilon", "-0.3", "epsilon is -0.3"),
+        ("epsilon", "0", "epsilon is 0.0"),
+        ("epochs", "0", "'--epochs': 0 is not in the range"),
+        ("batch-size", "many", "'many' is not a valid integer"),
+        ("examples", "1000", "1000 examples were asked for, but the data set has 192"),
+        ("device", "cuda:9", "device 'cuda:9' is not on this machine"),
+        ("learning-rate", "1e30", "in epoch 1, step"),
+        ("images", "missing-ubyte", "missing-ubyte: no such file"),
+    ],
+)
+def test_a_wrong_option_of_train_is_named(
+    train_options: dict[str, str], tmp_path: Path, option: str, value: str, named: str
+) -> None:
+    assert_refused(run("train", {**train_options, option: value}), named)
+    assert not (tmp_path / "out" / "m.pt").exists()
+    assert not (tmp_path / "out" / "m.history.parquet").exists()
+
+
+def test_a_truncated_file_of_images_is_named(train_options: dict[str, str]) -> None:
+    images = Path(train_options["images"])
+    images.write_bytes(images.read_bytes()[:-100])
+    assert_refused(run("train", train_options), "the file is damaged")
+
+
+def test_swapped_images_and_labels_are_named(train_options: dict[str, str]) -> None:
+    result = run("train", {**train_options, "images": train_options["labels"]})
+    assert_refused(result, "magic number is 2049, expected 2051")
+
+
+def test_labels_of_other_images_are_named(train_options: dict[str, str]) -> None:
+    write_idx(Path(train_options["labels"]), np.zeros(5))
+    assert_refused(run("train", train_options), "labels are [5] torch.int64 for 192 images")
+
+
+def test_a_checkpoint_of_another_configuration_is_named_and_kept(train_options: dict[str, str], tmp_path: Path) -> None:
+    from advtrain import checkpoint
+
+    (tmp_path / "out").mkdir()
+    checkpoint.save_state(Path(train_options["checkpoint"]), {"epochs": 80}, {"finished": {}, "running": None})
+    assert_refused(run("train", train_options), "checkpoint of another configuration")
+    assert Path(train_options["checkpoint"]).exists()
+
+
+def test_a_damaged_checkpoint_is_named(train_options: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    Path(train_options["checkpoint"]).write_bytes(b"half a checkpoint")
+    assert_refused(run("train", train_options), "m.checkpoint: damaged")
+
+
+def test_a_folder_that_cannot_be_written_is_named(train_options: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file where the folder should be")
+    assert_refused(run("train", train_options), str(tmp_path / "out"))
+
+
+def test_a_full_disk_is_named_and_leaves_no_half_written_output(train_options: dict[str, str], tmp_path: Path) -> None:
+    limited = (
+        "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)); "
+        f"sys.path.insert(0, {str(SOURCE)!r}); sys.argv = ['train.py', *{arguments(train_options)!r}]; "
+        f"runpy.run_path({str(SOURCE / 'train.py')!r}, run_name='__main__')"
+    )
+    result = subprocess.run([sys.executable, "-c", limited], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert "File too large" in result.stderr.splitlines()[-1]
+    assert "m.checkpoint" in result.stderr.splitlines()[-1]
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_model_that_is_damaged_is_named_by_the_evaluation(train_options: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "m.pt").write_bytes(b"not a model")
+    options = {
+        **{key: train_options[key] for key in ("dataset", "defense", "images", "labels", "epsilon", "device")},
+        "examples": "64",
+        "subset-seed": "0",
+        "batch-size": "32",
+        "model": str(tmp_path / "m.pt"),
+        "output": str(tmp_path / "out.parquet"),
+        "iterations": "1,2",
+    }
+    assert_refused(run("sweep_bim", options), "m.pt: damaged")
+    assert_refused(run("sweep_bim", {**options, "epsilon": "0"}), "epsilon is 0.0")
+    assert_refused(run("trace_bim", {**options, "iterations": "0"}), "0 is not in the range")
+    assert not (tmp_path / "out.parquet").exists()
+
+
+def test_a_table_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "t.parquet").write_bytes(b"nothing")
+    result = CliRunner().invoke(collect.main, [str(tmp_path / "t.parquet"), "--output", str(tmp_path / "out.parquet")])
+    assert_refused(result, "t.parquet: not a Parquet file")
+
+
+def test_a_data_set_that_no_source_has_is_one_message(tmp_path: Path) -> None:
+    options = {
+        "dataset": "kmnist",
+        "hashes": json.dumps({}),
+        "local": str(tmp_path / "local"),
+        "folder": str(tmp_path / "data" / "kmnist"),
+    }
+    assert_refused(run("download", options), "no source has the data set 'kmnist'")

@@ -1,0 +1,125 @@
+"""What an edit reruns: that, what follows from it, and nothing else. All by dry runs after a finished one."""
+
+import json
+import subprocess
+
+import pytest
+
+from workspace import DATASETS, DEFENSES, Workspace
+
+PAPER = {("table1", ""), ("figure1", ""), ("figure2", ""), ("table1_bars", "")}
+TIMING = {("time_epochs", "")}
+
+
+def cell(dataset: str, defense: str) -> set[tuple[str, str]]:
+    return {(rule, f"{dataset}/{defense}") for rule in ("train", "sweep_bim", "trace_bim", "collect")}
+
+
+def cells(defense: str) -> set[tuple[str, str]]:
+    return set().union(*(cell(dataset, defense) for dataset in DATASETS))
+
+
+EVALUATIONS = {job for defense in DEFENSES for job in cells(defense) if job[0] != "train"}
+EVERYTHING = {job for defense in DEFENSES for job in cells(defense)} | PAPER | TIMING
+
+
+def test_nothing_without_an_edit(finished: Workspace) -> None:
+    assert finished.dry_run("--", "all") == set()
+
+
+def test_a_defense_s_setting_reruns_that_defense(finished: Workspace) -> None:
+    finished.configure(defenses={"proposed": {"training": {"reset_epochs": 10}}})
+    assert finished.dry_run("--", "all") == cells("proposed") | PAPER | TIMING
+
+
+def test_a_defense_s_file_reruns_the_classifiers_that_it_trains(finished: Workspace) -> None:
+    finished.edit("src/advtrain/defenses/bim_adv.py", "epsilon=self.epsilon,", "epsilon=1.0 * self.epsilon,")
+    assert finished.dry_run("--", "all") == cells("bim10_adv") | cells("bim30_adv") | PAPER | TIMING
+
+
+def test_a_data_set_s_epsilon_reruns_that_data_set(finished: Workspace) -> None:
+    finished.edit("config/config.yaml", "epsilon: 0.2", "epsilon: 0.1")
+    expected = set().union(*(cell("fmnist", defense) for defense in DEFENSES))
+    assert finished.dry_run("--", "all") == expected | PAPER
+
+
+def test_the_attack_s_code_reruns_everything(finished: Workspace) -> None:
+    finished.edit("src/advtrain/attacks.py", "gradient.sign()", "gradient.sgn()")
+    assert finished.dry_run("--", "all") == EVERYTHING
+
+
+def test_the_sweep_s_iterations_rerun_no_training(finished: Workspace) -> None:
+    finished.configure(evaluation={"sweep_iterations": [1, 2, 5, 10, 30]})
+    expected = {job for job in EVALUATIONS if job[0] in ("sweep_bim", "collect")}
+    assert finished.dry_run("--", "all") == expected | PAPER
+
+
+def test_a_figure_s_code_reruns_the_pictures(finished: Workspace) -> None:
+    finished.edit("src/advtrain/figures.py", "PANEL_INCHES = (4.6, 3.6)", "PANEL_INCHES = (4.8, 3.6)")
+    assert finished.dry_run("--", "all") == PAPER - {("table1", "")}
+
+
+def test_a_title_redraws_and_retrains_nothing(finished: Workspace) -> None:
+    finished.configure(defenses={"proposed": {"title": "Ours"}})
+    assert finished.dry_run("--", "all") == PAPER - {("table1_bars", "")} | {("table1_bars", "")}
+
+
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+def test_the_device_is_no_reason_to_retrain(finished: Workspace, device: str) -> None:
+    assert finished.dry_run("--config", f"device={device}", "--", "all") == set()
+
+
+def test_an_added_seed_retrains(finished: Workspace) -> None:
+    finished.configure(training={"seeds": [0, 1, 2]})
+    jobs = finished.dry_run("--", "all")
+    assert {job for job in jobs if job[0] == "train"} == {("train", f"{d}/{m}") for d in DATASETS for m in DEFENSES}
+
+
+def test_a_single_target_runs_just_what_it_needs(workspace: Workspace) -> None:
+    assert workspace.dry_run("--", "results/tiny/fmnist/proposed.parquet") == {("download", "fmnist")} | cell(
+        "fmnist", "proposed"
+    )
+
+
+def test_a_defense_is_added_by_a_file_and_an_entry(finished: Workspace) -> None:
+    (finished.folder / "src/advtrain/defenses/half_adv.py").write_text(
+        (finished.folder / "src/advtrain/defenses/fgsm_adv.py").read_text().replace("FgsmAdv", "HalfAdv")
+    )
+    training = {"method": "half_adv", "labels": "ground_truth"}
+    finished.configure(defenses={"half_adv": {"title": "Half", "family": "single_adv", "training": training}})
+    assert finished.dry_run("--", "all") == cells("half_adv") | PAPER | TIMING
+    result = finished.snakemake("--cores", "2", "--", "results/tiny/mnist/half_adv.parquet")
+    assert result.returncode == 0, result.stderr
+
+
+def resources(workspace: Workspace, *arguments: str) -> list[str]:
+    result = workspace.snakemake("-n", "--cores", "4", *arguments, "--", "results/tiny/models/mnist/proposed.pt")
+    assert result.returncode == 0, result.stderr
+    return [line for line in result.stdout.splitlines() if line.strip().startswith("resources:") and "device=" in line]
+
+
+@pytest.mark.parametrize(("device", "gpus"), [("cpu", 0), ("cuda", 1)])
+def test_only_jobs_that_use_a_gpu_ask_for_one(workspace: Workspace, device: str, gpus: int) -> None:
+    workspace.configure(device=device)
+    (line,) = resources(workspace, "--resources", "gpu=1")
+    assert f"gpu={gpus}" in line
+
+
+def test_auto_asks_for_a_gpu_only_where_there_is_one(workspace: Workspace) -> None:
+    workspace.configure(device="auto")
+    (line,) = resources(workspace)
+    nvidia = subprocess.run(["which", "nvidia-smi"], capture_output=True, check=False).returncode == 0
+    assert f"gpu={int(nvidia)}" in line
+
+
+def test_trainings_take_one_thread_and_the_timing_all(workspace: Workspace) -> None:
+    result = workspace.snakemake("-n", "--cores", "4", "--", "all")
+    assert result.stdout.count("threads: ") == 1, "one thread is not printed"
+    assert "threads: 4" in result.stdout
+
+
+def test_settings_reach_the_scripts_as_json(workspace: Workspace) -> None:
+    result = workspace.snakemake("-n", "-p", "--cores", "1", "--", "results/tiny/models/mnist/bim30_adv.pt")
+    (line,) = [line for line in result.stdout.splitlines() if "src/train.py" in line]
+    settings = line.partition("--settings '")[2].partition("'")[0]
+    assert json.loads(settings) == {"method": "bim_adv", "iterations": 30, "labels": "ground_truth"}

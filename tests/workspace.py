@@ -1,0 +1,98 @@
+"""The repository's own Snakefile, rules and scripts in a folder of the test's own, on tiny synthetic data."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from advtrain.datasets import IDX_FILES, sha256
+from synthetic import write_synthetic_dataset
+
+REPOSITORY = Path(__file__).parents[1]
+WORKFLOW = ("Snakefile", "rules", "src", "config", "envs", "profiles", "report")
+DATASETS = ("mnist", "fmnist")
+DEFENSES = ("vanilla", "fgsm_adv", "atda", "proposed", "bim10_adv", "bim30_adv")
+
+
+class Workspace:
+    """A copy of the workflow, its tiny configuration, and the command snakemake in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.results = folder / "results" / "tiny"
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "snakemake", "--configfile", "config/tiny.yaml", *arguments]
+
+    def environment(self) -> dict[str, str]:
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        return {**os.environ, "PATH": path}
+
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            self.command(*arguments), cwd=self.folder, env=self.environment(), capture_output=True, text=True, check=False
+        )
+
+    def dry_run(self, *arguments: str) -> set[tuple[str, str]]:
+        """Rule and wildcards ("mnist/proposed", or "") of each job that snakemake would run, without `all`."""
+        result = self.snakemake("--dry-run", "--cores", "2", *arguments)
+        assert result.returncode == 0, result.stderr + result.stdout
+        jobs = set()
+        for block in re.split(r"\n\[[A-Z][a-z]{2} [^\]]*\]\n", result.stdout + result.stderr)[1:]:
+            (rule,) = re.findall(r"^(?:local)?rule (\w+):", block, re.MULTILINE)
+            wildcards = re.search(r"^ +wildcards: (.*)", block, re.MULTILINE)
+            values = re.findall(r"\w+=([^,\s]+)", wildcards.group(1)) if wildcards else []
+            jobs.add((rule, "/".join(values)))
+        return {job for job in jobs if job[0] != "all"}
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        file = self.folder / name
+        text = file.read_text()
+        assert old in text
+        file.write_text(text.replace(old, new))
+
+    def configure(self, **changes: Any) -> None:
+        """Change keys of the tiny configuration, nested as there."""
+        file = self.folder / "config" / "tiny.yaml"
+        config = yaml.safe_load(file.read_text())
+        for key, value in changes.items():
+            config[key] = {**config.get(key, {}), **value} if isinstance(value, dict) else value
+        file.write_text(yaml.safe_dump(config))
+
+
+def make_workspace(folder: Path) -> Workspace:
+    folder.mkdir(parents=True)
+    for name in WORKFLOW:
+        source = REPOSITORY / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder / name)
+    for seed, dataset in enumerate(DATASETS):
+        write_synthetic_dataset(folder / "local" / dataset, seed)
+    config = {
+        "pathvars": {"results": "results/tiny"},
+        "local_folder": "local",
+        "device": "cpu",
+        "datasets": {
+            dataset: {"sha256": {name: sha256(folder / "local" / dataset / name) for name in IDX_FILES}} for dataset in DATASETS
+        },
+        "training": {
+            "seeds": [0, 1],
+            "examples": 96,
+            "epochs": 3,
+            "batch_size": 32,
+            "monitor_examples": 16,
+            "monitor_iterations": 2,
+            "checkpoint_epochs": 1,
+        },
+        "evaluation": {"examples": 48, "batch_size": 48, "sweep_iterations": [1, 2, 10, 30]},
+        "timing": {"blocks": 2, "steps_per_block": 1},
+    }
+    (folder / "config" / "tiny.yaml").write_text(yaml.safe_dump(config))
+    return Workspace(folder)
