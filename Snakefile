@@ -1,6 +1,6 @@
 """Liu, Khalil, Khreishah 2019: six classifiers, attacked and timed, as Table I and Figures 1 and 2."""
 
-from snakemake.utils import min_version, validate
+from snakemake.utils import min_version
 
 min_version("9.27.0")
 
@@ -8,14 +8,12 @@ min_version("9.27.0")
 configfile: "config/config.yaml"
 
 
-validate(config, "config/config.schema.yaml")
-
-
 # One GPU job at a time on each machine, not on the whole cluster.
 resource_scopes:
     gpu="local",
 
 
+include: "rules/validate.smk"
 include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/train.smk"

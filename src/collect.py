@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import click
-import pandas as pd
+import pyarrow as pa
 
-from advtrain.results import EVALUATION_TYPES, provenance, read_provenance, read_table, write_table
+from advtrain.results import provenance, read_provenance, read_table, write_table
 from command import FILE, Command
 
 
@@ -14,9 +14,8 @@ from command import FILE, Command
 @click.option("--output", required=True, type=FILE, help="Output: all rows, Parquet.")
 def main(tables: tuple[Path, ...], output: Path) -> None:
     """Collect evaluation TABLES in one."""
-    rows = pd.concat([read_table(table) for table in tables], ignore_index=True)
-    keys = [column for column in EVALUATION_TYPES if column not in ("correct", "accuracy")]
-    rows = rows.sort_values(keys, ignore_index=True)
+    rows = pa.concat_tables([read_table(table) for table in tables])
+    rows = rows.sort_by([(key, "ascending") for key in ("seed", "attack", "iterations", "iterate")])
     write_table(rows, output, provenance({}, inputs={table.stem: read_provenance(table) for table in tables}))
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import click
-import pandas as pd
+import pyarrow as pa
 
 from advtrain.figures import figure_1, save_figure
 from advtrain.results import read_table
@@ -22,7 +22,7 @@ def main(
     figures: tuple[Path, ...],
 ) -> None:
     """Draw Figure 1 from the evaluation TABLES of all cells."""
-    evaluations = pd.concat([read_table(table) for table in tables], ignore_index=True)
+    evaluations = pa.concat_tables([read_table(table) for table in tables]).to_pandas()
     save_figure(figure_1(evaluations, datasets, defenses), list(figures))
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import click
-import pandas as pd
+import pyarrow as pa
 
 from advtrain.figures import figure_2, save_figure
 from advtrain.results import read_table
@@ -24,7 +24,7 @@ def main(
     figures: tuple[Path, ...],
 ) -> None:
     """Draw Figure 2 from the evaluation TABLES of all cells."""
-    evaluations = pd.concat([read_table(table) for table in tables], ignore_index=True)
+    evaluations = pa.concat_tables([read_table(table) for table in tables]).to_pandas()
     trace = evaluations[(evaluations["attack"] == "bim") & (evaluations["iterations"] == iterations)]
     save_figure(figure_2(trace, datasets, defenses), list(figures))
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import click
-import pandas as pd
+import pyarrow as pa
 
 from advtrain import tables
 from advtrain.files import write_text
@@ -35,13 +35,13 @@ def main(
     html: Path,
 ) -> None:
     """Assemble Table I from the EVALUATIONS of all cells."""
-    rows = pd.concat([read_table(path) for path in evaluations], ignore_index=True)
-    times = read_table(timing)
+    rows = pa.concat_tables([read_table(path) for path in evaluations]).to_pandas()
+    times = read_table(timing).to_pandas()
     table = tables.table_1(rows, times, datasets, defenses)
     wide = tables.wide_table_1(table)
     note = tables.caption(table, scale, times["device"].iloc[0])
     inputs = {"/".join(path.with_suffix("").parts[-2:]): read_provenance(path) for path in (*evaluations, timing)}
-    write_table(table, parquet, provenance({"scale": scale}, inputs=inputs))
+    write_table(pa.Table.from_pandas(table, preserve_index=False), parquet, provenance({"scale": scale}, inputs=inputs))
     for path, text in (
         (csv, table.to_csv(index=False)),
         (md, tables.to_markdown(wide, note)),

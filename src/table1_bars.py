@@ -15,7 +15,7 @@ from command import FILE, Command, Json
 @click.option("--figure", "figures", required=True, multiple=True, type=FILE, help="Output: .svg, .pdf or .png; several.")
 def main(table: Path, families: dict[str, str], figures: tuple[Path, ...]) -> None:
     """Draw Table I as bars."""
-    save_figure(table_1_bars(read_table(table), families), list(figures))
+    save_figure(table_1_bars(read_table(table).to_pandas(), families), list(figures))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import pyarrow as pa
 import torch
 
 from advtrain.datasets import load_examples
@@ -67,7 +68,8 @@ def main(
     }
     config = {**conditions, "defenses": defenses, "epsilon": epsilon, "learning_rate": learning_rate, "seeds": [0]}
     made = provenance(config, describe_device(chosen))
-    write_table(summary.assign(**conditions, device=describe_device(chosen)), output, made)
+    table = summary.assign(**conditions, device=describe_device(chosen))
+    write_table(pa.Table.from_pandas(table, preserve_index=False), output, made)
 
 
 if __name__ == "__main__":

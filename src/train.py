@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import click
-import pandas as pd
+import pyarrow as pa
 
 from advtrain import checkpoint
 from advtrain.datasets import load_examples
 from advtrain.device import describe_device, make_deterministic, select_device
 from advtrain.progress import Progress
 from advtrain.results import provenance, write_table
-from advtrain.training import EpochRecord, Plan, State, train
+from advtrain.training import Plan, State, train
 from command import FILE, Command, Integers, Json
 
 
@@ -88,7 +88,7 @@ def main(
     )
     config = {**asdict(plan), "dataset": dataset, "examples": examples, "subset_seed": subset_seed, "seeds": seeds}
     made = provenance(config, describe_device(chosen))
-    write_table(pd.DataFrame(trained.history, columns=list(EpochRecord.__dataclass_fields__)), history, made)
+    write_table(pa.Table.from_pylist([asdict(record) for record in trained.history]), history, made)
     weights = {str(seed): state for seed, state in trained.weights.items()}
     checkpoint.save(model, {"network": network, "weights": weights, "provenance": made})
     checkpoint_file.unlink(missing_ok=True)

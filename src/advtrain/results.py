@@ -1,4 +1,7 @@
-"""Result tables: Parquet files that are whole or absent, and that tell how they were made."""
+"""Result tables: Parquet files that are whole or absent, and that tell how they were made.
+
+Tables are Arrow's here, so that a job that computes does not wait a second for pandas to load.
+"""
 
 import json
 import platform
@@ -7,7 +10,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -17,27 +19,29 @@ from advtrain.files import write_atomically
 PROVENANCE_KEY = b"provenance"
 VERSIONS_OF = ("torch", "numpy", "pandas", "pyarrow")
 
-EVALUATION_TYPES = {
-    "dataset": "str",
-    "defense": "str",
-    "seed": "int64",
-    "attack": "str",
-    "loss": "str",
-    "epsilon": "float64",
-    "step_size": "float64",
-    "iterations": "int64",
-    "iterate": "int64",
-    "restarts": "int64",
-    "examples": "int64",
-    "correct": "int64",
-    "accuracy": "float64",
-}
+EVALUATION_SCHEMA = pa.schema(
+    [
+        ("dataset", pa.string()),
+        ("defense", pa.string()),
+        ("seed", pa.int64()),
+        ("attack", pa.string()),
+        ("loss", pa.string()),
+        ("epsilon", pa.float64()),
+        ("step_size", pa.float64()),
+        ("iterations", pa.int64()),
+        ("iterate", pa.int64()),
+        ("restarts", pa.int64()),
+        ("examples", pa.int64()),
+        ("correct", pa.int64()),
+        ("accuracy", pa.float64()),
+    ]
+)
 """Columns of the evaluation table, one row a figure: `correct` of `examples` were right after iterate `iterate`."""
 
 
-def evaluation_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+def evaluation_table(rows: list[dict[str, Any]]) -> pa.Table:
     """The evaluation table of some rows, with its columns in order and of their types."""
-    return pd.DataFrame(rows)[list(EVALUATION_TYPES)].astype(EVALUATION_TYPES)
+    return pa.Table.from_pylist(rows, schema=EVALUATION_SCHEMA)
 
 
 def provenance(config: dict[str, Any], device: str | None = None, inputs: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -60,41 +64,36 @@ def provenance(config: dict[str, Any], device: str | None = None, inputs: dict[s
     return made
 
 
-def write_table(table: pd.DataFrame, path: Path, made: dict[str, Any]) -> None:
+def write_table(table: pa.Table, path: Path, made: dict[str, Any]) -> None:
     """Write a table as Parquet with its provenance in the file's metadata, in one step.
 
     Raises:
         OSError: the folder cannot be written, or the disk is full.
     """
-    arrow = pa.Table.from_pandas(table, preserve_index=False)
-    arrow = arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), PROVENANCE_KEY: json.dumps(made, sort_keys=True)})
+    metadata = {**(table.schema.metadata or {}), PROVENANCE_KEY: json.dumps(made, sort_keys=True)}
     sink = pa.BufferOutputStream()
-    pq.write_table(arrow, sink)
+    pq.write_table(table.replace_schema_metadata(metadata), sink)
     write_atomically(path, lambda file: file.write(sink.getvalue()))
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def read_table(path: Path) -> pa.Table:
     """Read a table that `write_table` wrote.
 
     Raises:
         InputError: the file is missing or is no Parquet file.
     """
-    return _read_arrow(path).to_pandas()
-
-
-def read_provenance(path: Path) -> dict[str, Any]:
-    """Provenance of a table that `write_table` wrote; raises as `read_table`."""
-    made: dict[str, Any] = json.loads((_read_arrow(path).schema.metadata or {}).get(PROVENANCE_KEY, b"{}"))
-    return made
-
-
-def _read_arrow(path: Path) -> pa.Table:
     try:
         return pq.read_table(path)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except pa.ArrowInvalid as error:
         raise InputError(f"{path}: not a Parquet file ({error})") from None
+
+
+def read_provenance(path: Path) -> dict[str, Any]:
+    """Provenance of a table that `write_table` wrote; raises as `read_table`."""
+    made: dict[str, Any] = json.loads((read_table(path).schema.metadata or {}).get(PROVENANCE_KEY, b"{}"))
+    return made
 
 
 def _commit() -> str:

@@ -22,7 +22,7 @@ def evaluations() -> pd.DataFrame:
                 cell = {"dataset": dataset, "defense": defense, "seed": seed}
                 rows += [{**cell, **evaluation_row("bim", 0.3, 0.3 / n, n, n, 100, 90 - n - 20 * place)} for n in (1, 3, 5)]
                 rows += [{**cell, **evaluation_row("bim", 0.3, 0.03, 10, i, 100, 90 - i - 20 * place)} for i in range(11)]
-    return evaluation_table(rows)
+    return evaluation_table(rows).to_pandas()
 
 
 def lines(figure: Figure, panel: int) -> dict[str, list[tuple[float, float]]]:

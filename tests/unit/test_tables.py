@@ -27,7 +27,7 @@ def evaluations(seeds: int = 1) -> pd.DataFrame:
                     rows.append({**cell, **row})
                 rows.append({**cell, **evaluation_row("bim", 0.3, 0.03, 10, 4, 1000, 1)})
                 rows.append({**cell, **evaluation_row("bim", 0.3, 0.1, 3, 3, 1000, 2)})
-    return evaluation_table(rows)
+    return evaluation_table(rows).to_pandas()
 
 
 def timing() -> pd.DataFrame:

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from advtrain import checkpoint
-from advtrain.results import EVALUATION_TYPES, read_provenance, read_table
+from advtrain.results import EVALUATION_SCHEMA, read_provenance, read_table
 from workspace import DATASETS, DEFENSES, Workspace
 
 CELLS = [(dataset, defense) for dataset in DATASETS for defense in DEFENSES]
@@ -30,8 +30,8 @@ def test_every_file_of_the_design_is_there(finished_run: Workspace) -> None:
 
 def test_every_cell_has_every_evaluation_of_every_seed_once(finished_run: Workspace) -> None:
     for dataset, defense in CELLS:
-        table = read_table(finished_run.results / dataset / f"{defense}.parquet")
-        assert list(table.columns) == list(EVALUATION_TYPES)
+        table = read_table(finished_run.results / dataset / f"{defense}.parquet").to_pandas()
+        assert list(table.columns) == EVALUATION_SCHEMA.names
         assert set(table["dataset"]) == {dataset}
         assert set(table["defense"]) == {defense}
         for seed in (0, 1):
@@ -50,8 +50,10 @@ def test_every_cell_has_every_evaluation_of_every_seed_once(finished_run: Worksp
 
 def test_attacks_agree_with_each_other(finished_run: Workspace) -> None:
     for dataset, defense in CELLS:
-        table = read_table(finished_run.results / dataset / f"{defense}.parquet").set_index(
-            ["seed", "attack", "iterations", "iterate"]
+        table = (
+            read_table(finished_run.results / dataset / f"{defense}.parquet")
+            .to_pandas()
+            .set_index(["seed", "attack", "iterations", "iterate"])
         )
         for seed in (0, 1):
             correct = table["correct"].loc[seed]
@@ -69,7 +71,7 @@ def test_models_hold_all_seeds_and_load_as_weights_only(finished_run: Workspace)
 
 def test_histories_have_a_row_for_each_seed_and_epoch(finished_run: Workspace) -> None:
     for dataset, defense in CELLS:
-        history = read_table(finished_run.results / "models" / dataset / f"{defense}.history.parquet")
+        history = read_table(finished_run.results / "models" / dataset / f"{defense}.history.parquet").to_pandas()
         assert list(zip(history["seed"], history["epoch"], strict=True)) == [(s, e) for s in (0, 1) for e in (1, 2, 3)]
         assert history["adversarial_accuracy"].isna().all() == (defense == "vanilla")
 
@@ -92,7 +94,7 @@ def test_results_tell_where_they_come_from(finished_run: Workspace) -> None:
 
 
 def test_timing_has_every_defense_and_its_ratio(finished_run: Workspace) -> None:
-    timing = read_table(finished_run.results / "timing.parquet").set_index("defense")
+    timing = read_table(finished_run.results / "timing.parquet").to_pandas().set_index("defense")
     assert list(timing.index) == list(DEFENSES)
     assert (timing["seconds_lower"] <= timing["seconds_median"]).all()
     assert (timing["seconds_median"] <= timing["seconds_upper"]).all()
@@ -101,9 +103,9 @@ def test_timing_has_every_defense_and_its_ratio(finished_run: Workspace) -> None
 
 
 def test_table_1_has_the_means_over_seeds(finished_run: Workspace) -> None:
-    table = read_table(finished_run.results / "table1.parquet")
+    table = read_table(finished_run.results / "table1.parquet").to_pandas()
     pd.testing.assert_frame_equal(table, pd.read_csv(finished_run.results / "table1.csv"), check_dtype=False)
-    cell = read_table(finished_run.results / "fmnist" / "atda.parquet")
+    cell = read_table(finished_run.results / "fmnist" / "atda.parquet").to_pandas()
     bim30 = cell[(cell["attack"] == "bim") & (cell["iterations"] == 30)]
     (row,) = table[(table["defense"] == "atda") & (table["group"] == "Fashion-MNIST") & (table["column"] == "BIM(30)")].to_dict(
         "records"

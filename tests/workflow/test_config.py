@@ -1,0 +1,154 @@
+"""The configurations, their schema, and what a wrong one is told."""
+
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from advtrain.datasets import IDX_FILES, load_examples, sha256
+from synthetic import write_synthetic_dataset
+from workspace import Workspace
+
+REPOSITORY = Path(__file__).parents[2]
+SCHEMA = yaml.safe_load((REPOSITORY / "config" / "config.schema.yaml").read_text())
+CONFIG = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
+QUICK = yaml.safe_load((REPOSITORY / "config" / "quick.yaml").read_text())
+
+
+def merged(base: dict, over: dict) -> dict:
+    return {
+        key: merged(base[key], over[key])
+        if isinstance(base.get(key), dict) and isinstance(over.get(key), dict)
+        else over.get(key, base.get(key))
+        for key in base | over
+    }
+
+
+def test_the_configurations_fit_the_schema() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    jsonschema.validate(CONFIG, SCHEMA)
+    jsonschema.validate(merged(CONFIG, QUICK), SCHEMA)
+
+
+def test_the_paper_s_scale_is_the_paper_s() -> None:
+    assert CONFIG["training"]["examples"] == 60_000
+    assert CONFIG["training"]["epochs"] == 80
+    assert CONFIG["training"]["batch_size"] == 64
+    assert CONFIG["training"]["seeds"] == [0, 1, 2, 3, 4]
+    assert CONFIG["evaluation"]["examples"] == 10_000
+    assert CONFIG["evaluation"]["sweep_iterations"] == [1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30]
+    assert {name: dataset["epsilon"] for name, dataset in CONFIG["datasets"].items()} == {"mnist": 0.3, "fmnist": 0.2}
+    proposed = CONFIG["defenses"]["proposed"]["training"]
+    assert (proposed["step_divisor"], proposed["reset_epochs"]) == (10, 20)
+
+
+@pytest.mark.parametrize("config", [CONFIG, merged(CONFIG, QUICK)], ids=["paper", "quick"])
+def test_training_ends_at_the_end_of_a_reset_cycle(config: dict) -> None:
+    assert config["training"]["epochs"] % config["defenses"]["proposed"]["training"]["reset_epochs"] == 0
+
+
+def properties(schema: Any, path: str = "") -> list[tuple[str, dict]]:
+    """Every described key of the schema, by path, wherever it is nested."""
+    if isinstance(schema, list):
+        return [found for item in schema for found in properties(item, path)]
+    if not isinstance(schema, dict):
+        return []
+    own = [(f"{path}/{key}", value) for key, value in schema.get("properties", {}).items() if "if" not in path]
+    below = [found for key, value in own for found in properties(value, key)]
+    for key in ("additionalProperties", "allOf", "then", "$defs"):
+        below += properties(schema.get(key), path)
+    return own + below
+
+
+def test_every_key_of_the_schema_says_what_it_is() -> None:
+    for path, value in properties(SCHEMA):
+        is_shared = set(value) <= {"$ref"} or path.endswith("/method") or "sha256/" in path
+        assert is_shared or "description" in value or "properties" in value, path
+
+
+def test_the_schema_has_no_key_that_the_configuration_does_not_use() -> None:
+    def leaves(config: Any) -> set[str]:
+        if not isinstance(config, dict):
+            return set()
+        return set(config) | {name for value in config.values() for name in leaves(value)}
+
+    used = leaves(CONFIG)
+    for path, _ in properties(SCHEMA):
+        assert path.rpartition("/")[2] in used, path
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"training": {"epoch": 3}}, "'epoch' was unexpected"),
+        ({"training": {"epochs": 0}}, "0 is less than the minimum of 1"),
+        ({"training": {"batch_size": 32.5}}, "32.5 is not of type 'integer'"),
+        ({"datasets": {"mnist": {"epsilon": 0}}}, "0 is less than or equal to the minimum of 0"),
+        ({"datasets": {"mnist": {"epsilon": 76.5}}}, "76.5 is greater than the maximum of 1"),
+        ({"datasets": {"cifar10": {"title": "CIFAR-10"}}}, "'epsilon' is a required property"),
+        ({"defenses": {"proposed": {"training": {"reset_epoch": 5}}}}, "'reset_epoch' was unexpected"),
+        ({"defenses": {"bim10_adv": {"training": {"iterations": 0}}}}, "0 is less than the minimum of 1"),
+        ({"defenses": {"proposed": {"training": {"step_divisor": -1}}}}, "-1 is less than or equal to the minimum of 0"),
+        ({"defenses": {"fgsm_adv": {"training": {"labels": True}}}}, "True is not one of ['ground_truth', 'predicted']"),
+        ({"evaluation": {"sweep_iterations": [1, 10]}}, "does not contain items matching the given schema"),
+        ({"device": "tpu"}, "'tpu' is not one of ['auto', 'cuda', 'mps', 'cpu']"),
+    ],
+)
+def test_a_wrong_key_or_value_is_named(changes: dict, named: str) -> None:
+    with pytest.raises(jsonschema.ValidationError) as error:
+        jsonschema.validate(merged(CONFIG, changes), SCHEMA)
+    messages = [error.value.message, *(str(context.message) for context in error.value.context or [])]
+    assert any(named in message for message in messages), messages
+
+
+def test_snakemake_stops_at_a_wrong_configuration_before_any_job(workspace: Workspace) -> None:
+    workspace.configure(training={"epoch": 3})
+    result = workspace.snakemake("--cores", "1", "--", "all")
+    assert result.returncode != 0
+    lines = result.stderr.partition("The configuration is wrong.\n")[2].splitlines()
+    assert lines[0] == "training: Additional properties are not allowed ('epoch' was unexpected)"
+    assert "Traceback" not in result.stderr
+    assert not (workspace.folder / "results").exists()
+
+
+def test_a_data_set_to_time_that_is_not_there_is_named(workspace: Workspace) -> None:
+    workspace.configure(timing={"dataset": "cifar10"})
+    result = workspace.snakemake("--cores", "1", "--", "all")
+    assert "timing.dataset: 'cifar10' is not one of the datasets" in result.stderr
+
+
+@pytest.mark.parametrize("target", ["results/tiny/cifar10/proposed.parquet", "results/tiny/mnist/magic.parquet"])
+def test_an_unknown_data_set_or_defense_is_named(workspace: Workspace, target: str) -> None:
+    result = workspace.snakemake("--cores", "1", "--", target)
+    assert result.returncode != 0
+    assert target in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.fixture
+def letters(workspace: Workspace) -> Workspace:
+    """A workspace with a data set of the user's own, which no network source offers."""
+    write_synthetic_dataset(workspace.folder / "local" / "letters", seed=9)
+    hashes = {name: sha256(workspace.folder / "local" / "letters" / name) for name in IDX_FILES}
+    workspace.configure(datasets={"letters": {"title": "Letters", "epsilon": 0.1, "sha256": hashes}})
+    return workspace
+
+
+def test_a_data_set_is_added_by_its_files_and_an_entry(letters: Workspace) -> None:
+    assert ("collect", "letters/proposed") in letters.dry_run("--", "all")
+    result = letters.snakemake("--cores", "1", "--", "data/letters/t10k-labels-idx1-ubyte")
+    assert result.returncode == 0, result.stderr
+    assert load_examples(*(letters.folder / "data" / "letters" / name for name in IDX_FILES[:2]))
+
+
+def test_a_file_of_another_hash_is_named_and_not_kept(letters: Workspace) -> None:
+    file = letters.folder / "local" / "letters" / "train-labels-idx1-ubyte"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    result = letters.snakemake("--cores", "1", "--retries", "0", "--", "data/letters/train-labels-idx1-ubyte")
+    assert result.returncode != 0
+    assert "local folder: train-labels-idx1-ubyte has sha256" in result.stderr
+    assert not (letters.folder / "data" / "letters" / "train-labels-idx1-ubyte").exists()
