@@ -5,6 +5,8 @@ PYTHON ?= python3
 CORES ?= $(shell getconf _NPROCESSORS_ONLN)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONUNBUFFERED := 1
+# Where this is set, every job compiles torch's Python files anew, which takes longer than many a job.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: quick all test lint lock clean
 
@@ -15,7 +17,7 @@ all: .venv/installed
 	snakemake --cores $(CORES) -- all
 
 test: .venv/installed
-	pytest
+	pytest -n logical --dist worksteal
 
 lint: .venv/installed
 	ruff check .

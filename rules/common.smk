@@ -3,9 +3,23 @@
 import json
 import platform
 import shutil
+from pathlib import Path
 
-DATASETS = list(config["datasets"])
-DEFENSES = list(config["defenses"])
+import yaml
+
+PAPER_SCALE = yaml.safe_load(Path(workflow.basedir, "config/config.yaml").read_text())
+
+
+def in_order(section):
+    """Names in `section` of the configuration: config.yaml's in its order, then others.
+
+    Snakemake puts the keys that another --configfile overrides first, which would change the order of the table's rows.
+    """
+    return [*PAPER_SCALE[section], *(name for name in config[section] if name not in PAPER_SCALE[section])]
+
+
+DATASETS = in_order("datasets")
+DEFENSES = in_order("defenses")
 SEEDS = ",".join(map(str, config["training"]["seeds"]))
 
 EVALUATIONS = expand("<results>/{dataset}/{defense}.parquet", dataset=DATASETS, defense=DEFENSES)
@@ -17,20 +31,20 @@ ATTACK_CODE = [
     "src/advtrain/attacks.py",
     "src/advtrain/datasets.py",
     "src/advtrain/evaluation.py",
+    "src/advtrain/idx.py",
     "src/advtrain/networks.py",
 ]
 TRAINING_CODE = [*ATTACK_CODE, "src/advtrain/defenses/__init__.py", "src/advtrain/training.py"]
-METHOD_CODE = {
-    name: "src/advtrain/defenses/{}.py".format(defense["training"]["method"]) for name, defense in config["defenses"].items()
-}
+METHOD_CODE = {name: "src/advtrain/defenses/{}.py".format(config["defenses"][name]["training"]["method"]) for name in DEFENSES}
 
 # Settings that are objects go to the scripts as JSON.
-DEFENSE_SETTINGS = {name: json.dumps(defense["training"]) for name, defense in config["defenses"].items()}
-ALL_SETTINGS = json.dumps({name: defense["training"] for name, defense in config["defenses"].items()})
-HASHES = {name: json.dumps(dataset["sha256"]) for name, dataset in config["datasets"].items()}
-DATASET_TITLES = json.dumps({name: dataset["title"] for name, dataset in config["datasets"].items()})
-DEFENSE_TITLES = json.dumps({name: defense["title"] for name, defense in config["defenses"].items()})
-DEFENSE_FAMILIES = json.dumps({name: defense["family"] for name, defense in config["defenses"].items()})
+SETTINGS = {name: config["defenses"][name]["training"] for name in DEFENSES}
+DEFENSE_SETTINGS = {name: json.dumps(settings, sort_keys=True) for name, settings in SETTINGS.items()}
+ALL_SETTINGS = json.dumps(SETTINGS, sort_keys=True)
+HASHES = {name: json.dumps(config["datasets"][name]["sha256"], sort_keys=True) for name in DATASETS}
+DATASET_TITLES = json.dumps({name: config["datasets"][name]["title"] for name in DATASETS})
+DEFENSE_TITLES = json.dumps({name: config["defenses"][name]["title"] for name in DEFENSES})
+DEFENSE_FAMILIES = json.dumps({name: config["defenses"][name]["family"] for name in DEFENSES})
 
 # The trace is BIM(trace_iterations) already, so the sweep leaves that N to it.
 SWEPT = [n for n in config["evaluation"]["sweep_iterations"] if n != config["evaluation"]["trace_iterations"]]

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from advtrain.datasets import write_idx
+from advtrain.idx import write_idx
 
 TRAIN, TEST = 192, 64
 

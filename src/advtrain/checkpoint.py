@@ -13,7 +13,7 @@ from advtrain.defenses import source_file
 from advtrain.errors import InputError
 from advtrain.files import write_atomically
 
-SCIENCE = ("attacks.py", "datasets.py", "networks.py", "training.py", "defenses/__init__.py")
+SCIENCE = ("attacks.py", "datasets.py", "idx.py", "networks.py", "training.py", "defenses/__init__.py")
 """The library's files that every training depends on."""
 
 

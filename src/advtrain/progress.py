@@ -40,11 +40,17 @@ class Progress:
             return
         left = timedelta(seconds=round(seconds_left))
         line = f"{self.cell}: seed {record.seed}, epoch {record.epoch}/{self.epochs}, {figures}, {left} left"
-        print(line, file=self.log, flush=True)
+        _write_line(self.log, line)
         if done * TENTHS // self.total > (done - 1) * TENTHS // self.total:
-            print(f"{done / self.total:4.0%} of {line}", file=self.console, flush=True)
+            _write_line(self.console, f"{done / self.total:4.0%} of {line}")
 
     def close(self) -> None:
         """End the bar, if there is one."""
         if self.bar is not None:
             self.bar.close()
+
+
+def _write_line(stream: TextIO, line: str) -> None:
+    """Write a line at once: trainings side by side share a console, and `print` writes the end of the line apart."""
+    stream.write(f"{line}\n")
+    stream.flush()

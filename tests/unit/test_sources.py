@@ -12,8 +12,9 @@ import pytest
 import yaml
 
 from advtrain import sources
-from advtrain.datasets import IDX_FILES, load_examples, sha256
+from advtrain.datasets import load_examples
 from advtrain.errors import InputError
+from advtrain.idx import IDX_FILES, sha256
 from advtrain.sources import ArrayUnpickler, SourceError, check_hashes, download
 from synthetic import synthetic_images, write_synthetic_dataset
 

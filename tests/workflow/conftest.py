@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from workspace import Workspace, make_workspace
 
@@ -15,12 +16,22 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 @pytest.fixture(scope="session")
-def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A workspace in which `all` has run to the end; tests that change it take `finished`."""
-    workspace = make_workspace(tmp_path_factory.mktemp("finished") / "workflow")
-    result = workspace.snakemake("--cores", "2", "--", "all")
-    (workspace.folder / "stdout").write_text(result.stdout)
-    assert result.returncode == 0, result.stderr[-5000:]
+def finished_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Workspace:
+    """A workspace in which `all` has run to the end; tests that change it take `finished`.
+
+    The processes of a parallel test run share it: the first that needs it makes it, the others wait.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    folder = (shared if worker_id == "master" else shared.parent) / "finished" / "workflow"
+    with FileLock(folder.parent.with_suffix(".lock")):
+        if folder.exists():
+            workspace = Workspace(folder)
+        else:
+            workspace = make_workspace(folder)
+            result = workspace.snakemake("--cores", "2", "--", "all")
+            (folder / "stdout").write_text(result.stdout)
+            (folder / "stderr").write_text(result.stderr)
+    assert "100%" in (folder / "stderr").read_text(), (folder / "stderr").read_text()[-5000:]
     return workspace
 
 

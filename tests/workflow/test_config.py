@@ -7,7 +7,8 @@ import jsonschema
 import pytest
 import yaml
 
-from advtrain.datasets import IDX_FILES, load_examples, sha256
+from advtrain.datasets import load_examples
+from advtrain.idx import IDX_FILES, sha256
 from synthetic import write_synthetic_dataset
 from workspace import Workspace
 
