@@ -1,5 +1,5 @@
 # quick: the laptop-scale pipeline, to the end. all: the paper's scale. test, lint: what CI runs.
-# Each works on a fresh clone with Python >= 3.11, git and make: it makes .venv and installs the locked dependencies.
+# Each works on a fresh clone with Python 3.11 to 3.13, git and make: it makes .venv and installs the locked dependencies.
 SHELL := /bin/bash
 PYTHON ?= python3
 CORES ?= $(shell getconf _NPROCESSORS_ONLN)
@@ -35,7 +35,7 @@ clean:
 	rm -rf .venv .snakemake results/quick
 
 .venv/installed: envs/requirements.lock
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 $(MAKECMDGOALS)")'
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "Python 3.11 to 3.13 is needed: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check uv
 	VIRTUAL_ENV=$(CURDIR)/.venv .venv/bin/uv pip install --quiet --require-hashes --requirement envs/requirements.lock

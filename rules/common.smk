@@ -3,6 +3,7 @@
 import json
 import platform
 import shutil
+import subprocess
 from pathlib import Path
 
 import yaml
@@ -26,15 +27,15 @@ EVALUATIONS = expand("<results>/{dataset}/{defense}.parquet", dataset=DATASETS, 
 HISTORIES = expand("<results>/models/{dataset}/{defense}.history.parquet", dataset=DATASETS, defense=DEFENSES)
 
 # An edit to one of these files reruns the rules that name it, and no others.
-RESULTS_CODE = ["src/advtrain/results.py"]
-ATTACK_CODE = [
+SHARED_CODE = [
+    "src/advtrain/accuracy.py",
     "src/advtrain/attacks.py",
     "src/advtrain/datasets.py",
-    "src/advtrain/evaluation.py",
     "src/advtrain/idx.py",
     "src/advtrain/networks.py",
 ]
-TRAINING_CODE = [*ATTACK_CODE, "src/advtrain/defenses/__init__.py", "src/advtrain/training.py"]
+TRAINING_CODE = [*SHARED_CODE, "src/advtrain/defenses/__init__.py", "src/advtrain/training.py"]
+EVALUATION_CODE = [*SHARED_CODE, "src/advtrain/evaluation.py", "src/advtrain/results.py", "src/cell.py"]
 METHOD_CODE = {name: "src/advtrain/defenses/{}.py".format(config["defenses"][name]["training"]["method"]) for name in DEFENSES}
 
 # Settings that are objects go to the scripts as JSON.
@@ -52,11 +53,21 @@ SCALE = "{network}, {examples:,} images, {epochs} epochs, batch {batch_size}".fo
     network=config["network"], **config["training"]
 )
 
+
+def gpu_here():
+    """Whether `device: auto` would find a GPU on this machine; the driver's tool alone may be there without one."""
+    if platform.system() == "Darwin":
+        return platform.machine() == "arm64"
+    listed = shutil.which("nvidia-smi") and subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True)
+    return bool(listed) and listed.returncode == 0 and "GPU" in listed.stdout
+
+
 # Jobs ask for a GPU only where they will use one: a limit on GPUs would run CPU jobs one after the other.
-GPU_HERE = shutil.which("nvidia-smi") is not None or platform.system() == "Darwin"
-GPUS = int(config["device"] in ("cuda", "mps") or (config["device"] == "auto" and GPU_HERE))
+GPUS = int(config["device"] in ("cuda", "mps") or (config["device"] == "auto" and gpu_here()))
 
 
+# What the result does not depend on (the device, the batch of an attack, how often to save, where files put by hand lie) is a
+# resource of its rule and no param, since a changed param would rerun it.
 wildcard_constraints:
     dataset="|".join(DATASETS),
     defense="|".join(DEFENSES),

@@ -1,7 +1,7 @@
 """The data sets.
 
 Input: none; the sources are tried in order, the local folder of the configuration first. The script is no input: an edit to it
-need not fetch again what its hashes prove right.
+need not fetch again what its hashes prove right. The script itself tries each source twice.
 Output: data/{dataset}/*-ubyte, four uncompressed IDX files, held to their SHA-256.
 """
 
@@ -28,7 +28,6 @@ rule download:
         "<results>/logs/download/{dataset}.log",
     benchmark:
         "<results>/benchmarks/download/{dataset}.tsv"
-    retries: 1
     localrule: True
     conda:
         "../envs/pipeline.yaml"

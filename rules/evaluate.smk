@@ -9,7 +9,7 @@ Output: <results>/evaluations/{dataset}/{defense}.sweep.parquet, clean, FGSM and
 rule sweep_bim:
     input:
         script="src/sweep_bim.py",
-        code=ATTACK_CODE,
+        code=EVALUATION_CODE,
         model="<results>/models/{dataset}/{defense}.pt",
         images="data/{dataset}/t10k-images-idx3-ubyte",
         labels="data/{dataset}/t10k-labels-idx1-ubyte",
@@ -55,7 +55,7 @@ rule sweep_bim:
 rule trace_bim:
     input:
         script="src/trace_bim.py",
-        code=ATTACK_CODE,
+        code=EVALUATION_CODE,
         model="<results>/models/{dataset}/{defense}.pt",
         images="data/{dataset}/t10k-images-idx3-ubyte",
         labels="data/{dataset}/t10k-labels-idx1-ubyte",
@@ -102,6 +102,7 @@ rule collect:
     input:
         tables=multiext("<results>/evaluations/{dataset}/{defense}", ".sweep.parquet", ".trace.parquet"),
         script="src/collect.py",
+        code="src/advtrain/results.py",
     output:
         "<results>/{dataset}/{defense}.parquet",
     log:

@@ -12,7 +12,7 @@ each tenth of the training, for the person who watches.
 rule train:
     input:
         script="src/train.py",
-        code=[*TRAINING_CODE, "src/advtrain/checkpoint.py"],
+        code=TRAINING_CODE,
         method=lambda wildcards: METHOD_CODE[wildcards.defense],
         images="data/{dataset}/train-images-idx3-ubyte",
         labels="data/{dataset}/train-labels-idx1-ubyte",

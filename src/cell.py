@@ -14,8 +14,8 @@ from advtrain.datasets import Examples, load_examples
 from advtrain.device import describe_device, make_deterministic, select_device
 from advtrain.errors import InputError
 from advtrain.evaluation import Row
+from advtrain.networks import new_network
 from advtrain.results import evaluation_table, provenance, write_table
-from advtrain.training import new_network
 from command import FILE
 
 OPTIONS = (

@@ -8,7 +8,7 @@ import pyarrow as pa
 import torch
 
 from advtrain.datasets import load_examples
-from advtrain.device import describe_device, select_device
+from advtrain.device import describe_device, make_deterministic, select_device
 from advtrain.results import provenance, write_table
 from advtrain.timing import summarise, time_epochs
 from advtrain.training import Plan, Trainer
@@ -51,6 +51,7 @@ def main(
     """Measure the seconds per training epoch of all defenses."""
     torch.set_num_threads(threads)
     chosen = select_device(device)
+    make_deterministic(chosen)
     data = load_examples(images, labels).subset(examples, subset_seed).to(chosen)
     trainers = {}
     for name, settings in defenses.items():

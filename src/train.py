@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 import pyarrow as pa
+import torch
 
 from advtrain import checkpoint
 from advtrain.datasets import load_examples
@@ -71,6 +72,8 @@ def main(
         **asdict(plan),
         "data": checkpoint.tensor_digest(data.x, data.y),
         "code": checkpoint.code_digest(settings.get("method", "")),
+        "device": chosen.type,
+        "torch": str(torch.__version__),
     }
     progress = Progress(f"{dataset}/{defense}", epochs, len(seeds), log=sys.stderr, console=sys.stdout)
 

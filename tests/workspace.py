@@ -19,6 +19,16 @@ DATASETS = ("mnist", "fmnist")
 DEFENSES = ("vanilla", "fgsm_adv", "atda", "proposed", "bim10_adv", "bim30_adv")
 
 
+def merged(base: dict, over: dict) -> dict:
+    """`base` with the keys of `over`, nested as there, in their place: what Snakemake makes of two --configfile."""
+    return {
+        key: merged(base[key], over[key])
+        if isinstance(base.get(key), dict) and isinstance(over.get(key), dict)
+        else over.get(key, base.get(key))
+        for key in base | over
+    }
+
+
 class Workspace:
     """A copy of the workflow, its tiny configuration, and the command snakemake in it."""
 
@@ -59,10 +69,7 @@ class Workspace:
     def configure(self, **changes: Any) -> None:
         """Change keys of the tiny configuration, nested as there."""
         file = self.folder / "config" / "tiny.yaml"
-        config = yaml.safe_load(file.read_text())
-        for key, value in changes.items():
-            config[key] = {**config.get(key, {}), **value} if isinstance(value, dict) else value
-        file.write_text(yaml.safe_dump(config))
+        file.write_text(yaml.safe_dump(merged(yaml.safe_load(file.read_text()), changes)))
 
 
 def make_workspace(folder: Path) -> Workspace:
@@ -79,6 +86,7 @@ def make_workspace(folder: Path) -> Workspace:
         "pathvars": {"results": "results/tiny"},
         "local_folder": "local",
         "device": "cpu",
+        "defenses": {"proposed": {"training": {"reset_epochs": 3}}},
         "datasets": {
             dataset: {"sha256": {name: sha256(folder / "local" / dataset / name) for name in IDX_FILES}} for dataset in DATASETS
         },

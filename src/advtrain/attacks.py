@@ -1,8 +1,8 @@
 """White-box l-infinity attacks on images in [0, 1]: FGSM and BIM, as pure functions.
 
 An attack is three small functions: `input_gradient` looks at the model, `project` keeps the iterate in the budget, and
-`bim_steps` alternates them. Training, the sweep over iteration counts and the trace of one attack all consume
-`bim_steps`, so there is one implementation to trust.
+`ascend` does one after the other. The Proposed defense calls `ascend` once an epoch; BIM in training, the sweep over iteration
+counts and the trace of one attack repeat it through `bim_steps`. So there is one implementation to trust.
 
 The model is seen in evaluation mode, the gradient is taken with respect to the images only, and nothing stays behind: not in
 the parameters' `.grad`, not in the modules' flags, not in any random state.

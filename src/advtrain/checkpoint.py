@@ -13,8 +13,16 @@ from advtrain.defenses import source_file
 from advtrain.errors import InputError
 from advtrain.files import write_atomically
 
-SCIENCE = ("attacks.py", "datasets.py", "idx.py", "networks.py", "training.py", "defenses/__init__.py")
-"""The library's files that every training depends on."""
+SCIENCE = (
+    "accuracy.py",
+    "attacks.py",
+    "datasets.py",
+    "idx.py",
+    "networks.py",
+    "training.py",
+    "defenses/__init__.py",
+)
+"""The library's files that decide what every training computes; the same as the rule's inputs."""
 
 
 def save(path: Path, content: Mapping[str, Any]) -> None:

@@ -1,6 +1,9 @@
 """Which device to compute on, what it is called, and how to wait for it."""
 
+import os
 import platform
+import re
+from pathlib import Path
 
 import torch
 
@@ -22,16 +25,23 @@ def select_device(name: str) -> torch.device:
 
 
 def make_deterministic(device: torch.device) -> None:
-    """Let equal runs on `device` give equal bits; on a CPU they do so anyway, and the switch costs seconds of imports."""
+    """Let equal runs on `device` give equal bits; on a CPU they do so anyway, for one number of threads,
+    and the switch costs seconds of imports.
+
+    To be called before the device is used: cuBLAS reads its setting at its start.
+    """
     if device.type != "cpu":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
 
 
 def describe_device(device: torch.device) -> str:
-    """The device's model name, for provenance."""
+    """The device's model name, for provenance: of the GPU, or of the processor."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{device.type} {platform.machine()}"
+    cpuinfo = Path("/proc/cpuinfo")  # Linux; platform.processor() says little there
+    models = re.findall(r"^model name\s*:\s*(.+)", cpuinfo.read_text(), re.MULTILINE) if cpuinfo.exists() else []
+    return f"{device.type} {models[0] if models else platform.processor() or platform.machine()}"
 
 
 def synchronise(device: torch.device) -> None:

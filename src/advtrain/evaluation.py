@@ -1,12 +1,13 @@
-"""Accuracy under an attack. The test set is used here, and nowhere else."""
+"""The paper's evaluations, as rows of the evaluation table: the sweep over iteration counts, and the trace of one attack."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from advtrain.attacks import bim, bim_steps, evaluation_mode, fgsm
+from advtrain.accuracy import batches, count_correct, count_correct_under_bim, predict
+from advtrain.attacks import bim_steps, fgsm
 from advtrain.datasets import Examples
 
 Row = dict[str, Any]
@@ -41,33 +42,16 @@ def trace_bim(model: nn.Module, data: Examples, *, epsilon: float, iterations: i
     more than the attack. Arguments as in `sweep_bim`; yields N + 1 rows.
     """
     correct = torch.zeros(iterations + 1, dtype=torch.int64)
-    for x, y in _batches(data, batch_size):
+    for x, y in batches(data, batch_size):
         x_adv, logits = x, []
         for x_adv, before in bim_steps(  # noqa: B007
             model, x, y, epsilon=epsilon, step_size=epsilon / iterations, iterations=iterations
         ):
             logits.append(before)
-        logits.append(_logits(model, x_adv))
+        logits.append(predict(model, x_adv))
         correct += (torch.stack(logits).argmax(dim=2) == y).sum(dim=1).cpu()
     for iterate, hits in enumerate(correct.tolist()):
         yield evaluation_row("bim", epsilon, epsilon / iterations, iterations, iterate, len(data), hits)
-
-
-def count_correct_under_bim(model: nn.Module, data: Examples, *, epsilon: float, iterations: int, batch_size: int) -> int:
-    """Number of examples classified correctly under BIM(N), N = `iterations`, of epsilon / N a step."""
-
-    def attack(x: Tensor, y: Tensor) -> Tensor:
-        return bim(model, x, y, epsilon=epsilon, step_size=epsilon / iterations, iterations=iterations)
-
-    return count_correct(model, data, attack, batch_size)
-
-
-def count_correct(model: nn.Module, data: Examples, attack: Callable[[Tensor, Tensor], Tensor], batch_size: int) -> int:
-    """Number of examples that `model` classifies correctly after `attack(x, y)` has moved them."""
-    correct = torch.zeros((), dtype=torch.int64, device=data.y.device)
-    for x, y in _batches(data, batch_size):
-        correct += (_logits(model, attack(x, y)).argmax(dim=1) == y).sum()
-    return int(correct.item())
 
 
 def evaluation_row(
@@ -86,13 +70,3 @@ def evaluation_row(
         "correct": correct,
         "accuracy": correct / examples,
     }
-
-
-def _logits(model: nn.Module, x: Tensor) -> Tensor:
-    with torch.no_grad(), evaluation_mode(model):
-        logits: Tensor = model(x)
-    return logits
-
-
-def _batches(data: Examples, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    yield from zip(data.x.split(batch_size), data.y.split(batch_size), strict=True)

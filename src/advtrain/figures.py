@@ -1,4 +1,4 @@
-"""Figures 1 and 2, and Table I as bars. Colours are safe for colour-blind readers; markers and lightness tell in grey."""
+"""Figures 1 and 2, and Table I as bars. Colours are safe for colour-blind readers; markers and hatches tell in grey."""
 
 import itertools
 from collections.abc import Mapping
@@ -16,11 +16,13 @@ from advtrain import paper
 from advtrain.files import write_atomically
 from advtrain.tables import RATIO, TIME
 
+Colour = tuple[float, float, float]
+
 CHANCE = 10
 CURVE_COLOURS = [sns.color_palette("colorblind")[i] for i in (7, 1, 2, 3, 0, 9, 4, 5, 6, 8)]
 PANEL_INCHES = (4.6, 3.6)
 FAMILY_PALETTES = {"none": "Greys", "single_adv": "Blues", "iter_adv": "Greens"}
-FAMILY_TITLES = {"none": "no defense", "single_adv": "Single-Adv", "iter_adv": "Iter-Adv"}
+FAMILY_HATCHES = {"none": "..", "single_adv": "", "iter_adv": "//"}
 FIXED_METADATA = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
 
 
@@ -58,10 +60,10 @@ def table_1_bars(table: pd.DataFrame, families: Mapping[str, str]) -> Figure:
         1, len(groups) + 1, figsize=(5.4 * len(groups) + 3.2, 3.9), width_ratios=[2] * len(groups) + [1.1]
     )
     for letter, axis, group in zip("abcdefgh", axes, groups, strict=False):
-        _bars(axis, table[table["group"] == group], colours)
+        _bars(axis, table[table["group"] == group], colours, families)
         axis.set(title=f"({letter}) {group}", ylabel="Test accuracy (%)", ylim=(0, 103))
         axis.axhline(CHANCE, color="black", linewidth=0.8, linestyle=":")
-    _bars(axes[-1], table[(table["group"] == TIME) & (table["column"] == RATIO)], colours)
+    _bars(axes[-1], table[(table["group"] == TIME) & (table["column"] == RATIO)], colours, families)
     axes[-1].set(title=f"({'abcdefgh'[len(groups)]}) {TIME}", ylabel="Epoch relative to FGSM-Adv", xticks=[])
     marks, *bars = zip(*axes[0].get_legend_handles_labels(), strict=True)
     figure.legend(*zip(*bars, marks, strict=True), loc="outside lower center", ncols=len(bars) + 1, frameon=False)
@@ -118,7 +120,7 @@ def _curves(rows: pd.DataFrame, x: str, label: str, datasets: Mapping[str, str],
     return figure
 
 
-def _bars(axis: Axes, rows: pd.DataFrame, colours: Mapping[str, tuple[float, float, float]]) -> None:
+def _bars(axis: Axes, rows: pd.DataFrame, colours: Mapping[str, Colour], families: Mapping[str, str]) -> None:
     """Grouped bars of the means with their standard deviations, and the paper's figures as marks."""
     columns, defenses = list(rows["column"].unique()), list(rows["defense"].unique())
     width = 0.84 / len(defenses)
@@ -131,6 +133,7 @@ def _bars(axis: Axes, rows: pd.DataFrame, colours: Mapping[str, tuple[float, flo
             width,
             yerr=bars["std"].fillna(0) if bars["std"].notna().any() else None,
             color=colours[defense],
+            hatch=FAMILY_HATCHES[families[defense]],
             edgecolor="black",
             linewidth=0.5,
             label=bars["title"].iloc[0],
@@ -148,9 +151,9 @@ def _bars(axis: Axes, rows: pd.DataFrame, colours: Mapping[str, tuple[float, flo
     sns.despine(ax=axis)
 
 
-def _family_colours(families: Mapping[str, str]) -> dict[str, tuple[float, float, float]]:
+def _family_colours(families: Mapping[str, str]) -> dict[str, Colour]:
     """A shade of its family's colour for each defense."""
-    colours: dict[str, tuple[float, float, float]] = {}
+    colours: dict[str, Colour] = {}
     for family, palette in FAMILY_PALETTES.items():
         members = [defense for defense, its_family in families.items() if its_family == family]
         colours |= dict(zip(members, sns.color_palette(palette, len(members) + 2)[1:], strict=False))

@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from advtrain.errors import InputError
+
 CLASSES = 10
 
 
@@ -55,3 +57,15 @@ def initialise(network: nn.Module, generator: torch.Generator) -> None:
             nn.init.xavier_uniform_(layer.weight, generator=generator)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
+
+
+def new_network(name: str) -> nn.Module:
+    """A network of `NETWORKS`, its weights still to be set, made without a trace in the global random state.
+
+    Raises:
+        InputError: there is no such network.
+    """
+    if name not in NETWORKS:
+        raise InputError(f"network {name!r} is unknown; there are {', '.join(NETWORKS)}")
+    with torch.random.fork_rng(devices=[]):
+        return NETWORKS[name]()

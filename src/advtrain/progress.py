@@ -35,6 +35,8 @@ class Progress:
             figures += f"adversarial {record.adversarial_accuracy:.1%}, "
         figures += f"robust {record.robust_accuracy:.1%}"
         if self.bar is not None:
+            if self.bar.n == 0:
+                self.bar.initial = self.bar.n = done - 1  # what a run before this one trained tells nothing of the speed
             self.bar.set_postfix_str(f"seed {record.seed}, {figures}", refresh=False)
             self.bar.update(done - self.bar.n)
             return

@@ -41,7 +41,7 @@ class SourceError(Exception):
     """A source has not got the data set, or not the right bytes; the message says which and why."""
 
 
-def download(dataset: str, folder: Path, hashes: Mapping[str, str], local: Path) -> str:
+def download(dataset: str, folder: Path, hashes: Mapping[str, str], local: Path) -> tuple[str, list[str]]:
     """Put the four IDX files of `dataset` into `folder`, from the first source that has the right bytes.
 
     Args:
@@ -51,7 +51,7 @@ def download(dataset: str, folder: Path, hashes: Mapping[str, str], local: Path)
         local: folder with files put there by hand, `{local}/{dataset}/{file}`, compressed by gzip or not.
 
     Returns:
-        The name of the source that had them.
+        The name of the source that had them, and for each source tried before it a line that says why it failed.
 
     Raises:
         InputError: no source has them; the message names each source, why it failed, and where to put the files by hand.
@@ -68,7 +68,7 @@ def download(dataset: str, folder: Path, hashes: Mapping[str, str], local: Path)
         except SourceError as error:
             failures.append(f"  {name}: {error}")
         else:
-            return name
+            return name, failures
     raise InputError(
         f"no source has the data set {dataset!r}:\n" + "\n".join(failures) + "\n"
         f"Put {', '.join(IDX_FILES)} (as they are, or with .gz) into {local / dataset}/ and run again."
@@ -83,9 +83,9 @@ def _fetch(source: Source, attempts: int, dataset: str, folder: Path, hashes: Ma
             try:
                 source(dataset, Path(scratch))
                 check_hashes(Path(scratch), hashes)
-            except (OSError, RuntimeError, ValueError, zipfile.BadZipFile, pickle.UnpicklingError, SourceError) as error:
+            except Exception as error:  # whatever goes wrong in a source, the next one may be right
                 if attempt == attempts or isinstance(error, NotOfferedError):
-                    raise SourceError(" ".join(str(error).split())) from error
+                    raise SourceError(" ".join(str(error).split()) or type(error).__name__) from error
                 time.sleep(attempt)
                 continue
             for name in IDX_FILES:

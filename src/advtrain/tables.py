@@ -1,6 +1,7 @@
 """Table I: ours beside the paper's."""
 
 from collections.abc import Mapping
+from html import escape
 from typing import Any
 
 import pandas as pd
@@ -65,8 +66,8 @@ def wide_table_1(table: pd.DataFrame) -> pd.DataFrame:
     """
     text = table.assign(text=[_cell_text(row) for row in table.to_dict("records")])
     wide = text.pivot(index="title", columns=["group", "column"], values="text")
-    columns = pd.MultiIndex.from_frame(table[["group", "column"]].drop_duplicates(), names=[None, None])
-    return wide.loc[table["title"].unique(), columns].rename_axis(None)
+    columns = pd.MultiIndex.from_frame(table[["group", "column"]].drop_duplicates())
+    return wide.loc[table["title"].unique(), columns].rename_axis(index=None, columns=[None, None])
 
 
 def caption(table: pd.DataFrame, scale: str, device: str) -> str:
@@ -95,7 +96,7 @@ def to_html(table: pd.DataFrame, note: str) -> str:
         "padding-top:.8em;max-width:70em;color:#444}th,td{padding:.35em .7em;text-align:right;border-bottom:1px solid #ddd;"
         "white-space:nowrap}thead th{text-align:center}tbody th{text-align:left}"
     )
-    body = table.to_html(border=0).replace("<thead>", f"<caption>{note}</caption>\n  <thead>", 1)
+    body = table.to_html(border=0).replace("<thead>", f"<caption>{escape(note)}</caption>\n  <thead>", 1)
     return (
         f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>Table I</title><style>{style}</style></head>\n'
         f"<body>\n{body}\n</body>\n</html>\n"
@@ -103,13 +104,27 @@ def to_html(table: pd.DataFrame, note: str) -> str:
 
 
 def to_latex(table: pd.DataFrame, note: str) -> str:
-    """The wide table as a LaTeX float, for the packages booktabs and multirow."""
-    escaped = note.replace("%", r"\%").replace("±", r"$\pm$").replace("—", "---")
-    text = table.map(lambda cell: cell.replace("±", r"$\pm$").replace("—", "---").replace("×", r"$\times$"))
-    latex: str = text.to_latex(
-        caption=escaped, label="tab:table1", column_format="l" + "r" * table.shape[1], multicolumn_format="c"
+    """The wide table as a LaTeX float, for the package booktabs."""
+    escaped = table.map(_escape_latex).rename(index=_escape_latex, columns=_escape_latex)
+    latex: str = escaped.to_latex(
+        caption=_escape_latex(note), label="tab:table1", column_format="l" + "r" * table.shape[1], multicolumn_format="c"
     )
     return latex
+
+
+LATEX: dict[str, str | int | None] = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "—": "---",
+}
+
+
+def _escape_latex(text: str) -> str:
+    return text.translate(str.maketrans(LATEX))
 
 
 def _select(evaluations: pd.DataFrame, dataset: str, defense: str, column: str) -> pd.DataFrame:
@@ -139,9 +154,9 @@ def _time_rows(timing: pd.DataFrame, defense: str, title: str) -> list[dict[str,
 
 
 def _cell_text(row: Mapping[str, Any]) -> str:
-    digits, sign = (2, "×") if row["column"] == RATIO else (2, "")
-    ours = f"{row['mean']:.{digits}f}{sign}" if pd.notna(row["mean"]) else "—"
+    sign = "×" if row["column"] == RATIO else ""
+    ours = f"{row['mean']:.2f}{sign}" if pd.notna(row["mean"]) else "—"
     if pd.notna(row["std"]):
-        ours += f" ± {row['std']:.{digits}f}"
-    printed = f"{row['paper']:.{digits}f}{sign}" if pd.notna(row["paper"]) else "—"
+        ours += f" ± {row['std']:.2f}"
+    printed = f"{row['paper']:.2f}{sign}" if pd.notna(row["paper"]) else "—"
     return f"{ours} [{printed}]"

@@ -10,15 +10,15 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from advtrain import defenses
+from advtrain.accuracy import count_correct_under_bim
 from advtrain.datasets import Examples
 from advtrain.defenses import Outcome
 from advtrain.device import synchronise
 from advtrain.errors import InputError
-from advtrain.evaluation import count_correct_under_bim
-from advtrain.networks import NETWORKS, initialise
+from advtrain.networks import initialise, new_network
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,16 @@ class Plan:
     """Size of the fixed slice of training images on which robust accuracy is watched; nothing is selected on it."""
     monitor_iterations: int
     """Iterations N of the BIM that watches, with epsilon / N a step."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense before anything is computed with them."""
+        if not 0 < self.epsilon <= 1:
+            raise InputError(f"epsilon is {self.epsilon}; it has to lie in (0, 1], the images' units")
+        if not 0 < self.learning_rate < float("inf"):
+            raise InputError(f"learning_rate is {self.learning_rate}; it has to be above 0")
+        for name in ("epochs", "batch_size", "monitor_examples", "monitor_iterations"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; it has to be at least 1")
 
 
 @dataclass(frozen=True)
@@ -150,18 +160,6 @@ class Trainer:
         self.defense.load_state_dict(state["defense"])
         self.generator.set_state(state["generator"])
         self.history = [EpochRecord(**record) for record in state["history"]]
-
-
-def new_network(name: str) -> nn.Module:
-    """A network of `networks.NETWORKS`, its weights still to be set, made without a trace in the global random state.
-
-    Raises:
-        InputError: there is no such network.
-    """
-    if name not in NETWORKS:
-        raise InputError(f"network {name!r} is unknown; there are {', '.join(NETWORKS)}")
-    with torch.random.fork_rng(devices=[]):
-        return NETWORKS[name]()
 
 
 @dataclass(frozen=True)

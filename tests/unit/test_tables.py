@@ -98,13 +98,14 @@ def test_the_caption_says_the_scale_the_images_and_the_device() -> None:
 
 def test_every_format_has_every_figure() -> None:
     wide = wide_table_1(table_1(evaluations(), timing(), DATASETS, DEFENSES))
-    markdown, html, latex = (make(wide, "A note of 5 %.") for make in (to_markdown, to_html, to_latex))
+    markdown, html, latex = (make(wide, "small_cnn & 5 % <of> it") for make in (to_markdown, to_html, to_latex))
     for text in (markdown, html, latex):
         assert text.count("94.21") == 1
         assert text.count("90.00 [94.21]") == 1
     assert markdown.splitlines()[0].count("|") == 12
-    assert "<caption>A note of 5 %.</caption>" in html
-    assert r"A note of 5 \%." in latex
+    assert "<caption>small_cnn &amp; 5 % &lt;of&gt; it</caption>" in html
+    assert r"small\_cnn \& 5 \% <of> it" in latex
+    assert "group" not in html + latex + markdown, "the headings' own names say nothing"
     assert r"\multicolumn{4}{c}{MNIST}" in latex
 
 

@@ -71,6 +71,17 @@ def test_without_fgsm_adv_there_are_seconds_and_no_ratios() -> None:
     assert summary["ratio_median"].isna().all()
 
 
+def test_the_device_is_waited_for_before_each_reading_of_the_clock(
+    trainers: dict[str, Trainer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    clock = timing.time.perf_counter
+    monkeypatch.setattr(timing, "synchronise", lambda device: events.append("wait"))
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: events.append("read") or clock())
+    time_epochs(trainers, blocks=1, steps_per_block=1)
+    assert events == ["wait", "read"] * 2 * 2 * len(trainers)
+
+
 def test_timing_trains_for_real(trainers: dict[str, Trainer]) -> None:
     before = trainers["vanilla"].network[0].weight.clone()
     time_epochs(trainers, blocks=1, steps_per_block=1)

@@ -10,21 +10,12 @@ import yaml
 from advtrain.datasets import load_examples
 from advtrain.idx import IDX_FILES, sha256
 from synthetic import write_synthetic_dataset
-from workspace import Workspace
+from workspace import Workspace, merged
 
 REPOSITORY = Path(__file__).parents[2]
 SCHEMA = yaml.safe_load((REPOSITORY / "config" / "config.schema.yaml").read_text())
 CONFIG = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
 QUICK = yaml.safe_load((REPOSITORY / "config" / "quick.yaml").read_text())
-
-
-def merged(base: dict, over: dict) -> dict:
-    return {
-        key: merged(base[key], over[key])
-        if isinstance(base.get(key), dict) and isinstance(over.get(key), dict)
-        else over.get(key, base.get(key))
-        for key in base | over
-    }
 
 
 def test_the_configurations_fit_the_schema() -> None:
@@ -56,7 +47,7 @@ def properties(schema: Any, path: str = "") -> list[tuple[str, dict]]:
         return [found for item in schema for found in properties(item, path)]
     if not isinstance(schema, dict):
         return []
-    own = [(f"{path}/{key}", value) for key, value in schema.get("properties", {}).items() if "if" not in path]
+    own = [(f"{path}/{key}", value) for key, value in schema.get("properties", {}).items()]
     below = [found for key, value in own for found in properties(value, key)]
     for key in ("additionalProperties", "allOf", "then", "$defs"):
         below += properties(schema.get(key), path)
@@ -93,7 +84,7 @@ def test_the_schema_has_no_key_that_the_configuration_does_not_use() -> None:
         ({"defenses": {"bim10_adv": {"training": {"iterations": 0}}}}, "0 is less than the minimum of 1"),
         ({"defenses": {"proposed": {"training": {"step_divisor": -1}}}}, "-1 is less than or equal to the minimum of 0"),
         ({"defenses": {"fgsm_adv": {"training": {"labels": True}}}}, "True is not one of ['ground_truth', 'predicted']"),
-        ({"evaluation": {"sweep_iterations": [1, 10]}}, "does not contain items matching the given schema"),
+        ({"training": {"seeds": [2**64]}}, "18446744073709551616 is greater than the maximum"),
         ({"device": "tpu"}, "'tpu' is not one of ['auto', 'cuda', 'mps', 'cpu']"),
     ],
 )
@@ -114,10 +105,24 @@ def test_snakemake_stops_at_a_wrong_configuration_before_any_job(workspace: Work
     assert not (workspace.folder / "results").exists()
 
 
-def test_a_data_set_to_time_that_is_not_there_is_named(workspace: Workspace) -> None:
-    workspace.configure(timing={"dataset": "cifar10"})
+def test_keys_that_are_wrong_together_are_named_each_in_a_line(workspace: Workspace) -> None:
+    workspace.configure(
+        timing={"dataset": "cifar10"},
+        evaluation={"sweep_iterations": [1, 10]},
+        datasets={"fmnist": {"title": "MNIST"}},
+        training={"epochs": 7},
+        defenses={"atda": {"training": {"method": "adta"}}},
+    )
     result = workspace.snakemake("--cores", "1", "--", "all")
-    assert "timing.dataset: 'cifar10' is not one of the datasets" in result.stderr
+    assert result.returncode != 0
+    lines = result.stderr.partition("The configuration is wrong.\n")[2].splitlines()
+    assert lines[:5] == [
+        "timing.dataset: 'cifar10' is not one of the datasets",
+        "evaluation.sweep_iterations: 30 is missing, which Table I needs",
+        "datasets: two have the title 'MNIST'",
+        "defenses.atda.training.method: there is no src/advtrain/defenses/adta.py",
+        "training.epochs: 7 ends within a cycle of defenses.proposed (3 epochs), where robustness is low",
+    ]
 
 
 @pytest.mark.parametrize("target", ["results/tiny/cifar10/proposed.parquet", "results/tiny/mnist/magic.parquet"])

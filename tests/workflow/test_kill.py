@@ -30,7 +30,7 @@ def wait_for(file: Path) -> None:
 def undisturbed(workspace: Workspace) -> Trained:
     """What the rule's script computes, in one go."""
     data = load_examples(*(workspace.folder / "data" / "mnist" / name for name in IDX_FILES[:2])).subset(96, seed=0)
-    settings = {"method": "proposed", "step_divisor": 10, "reset_epochs": 20, "labels": "ground_truth"}
+    settings = {"method": "proposed", "step_divisor": 10, "reset_epochs": 3, "labels": "ground_truth"}
     return train(Plan("small_cnn", settings, 0.3, EPOCHS, 32, 1e-3, 16, 2), data, [0, 1])
 
 

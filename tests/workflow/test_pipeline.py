@@ -82,7 +82,7 @@ def test_results_tell_where_they_come_from(finished_run: Workspace) -> None:
     assert trained["config"]["defense"] == {
         "method": "proposed",
         "step_divisor": 10,
-        "reset_epochs": 20,
+        "reset_epochs": 3,
         "labels": "ground_truth",
     }
     assert trained["config"]["seeds"] == [0, 1]
@@ -134,8 +134,8 @@ def test_who_watches_sees_each_training_go_on_and_the_logs_have_each_epoch(finis
         assert len(log.splitlines()) == 6
 
 
-def test_a_second_run_does_nothing(finished_run: Workspace) -> None:
-    result = finished_run.snakemake("--cores", "2", "--", "all")
+def test_a_second_run_does_nothing(finished: Workspace) -> None:
+    result = finished.snakemake("--cores", "2", "--", "all")
     assert result.returncode == 0
     assert "Nothing to be done" in result.stdout + result.stderr
 

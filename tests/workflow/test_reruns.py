@@ -1,10 +1,12 @@
 """What an edit reruns: that, what follows from it, and nothing else. All by dry runs after a finished one."""
 
 import json
-import subprocess
+import os
+import platform
 
 import pytest
 
+from advtrain import checkpoint
 from workspace import DATASETS, DEFENSES, Workspace
 
 PAPER = {("table1", ""), ("figure1", ""), ("figure2", ""), ("table1_bars", "")}
@@ -46,6 +48,28 @@ def test_a_data_set_s_epsilon_reruns_that_data_set(finished: Workspace) -> None:
 def test_the_attack_s_code_reruns_everything(finished: Workspace) -> None:
     finished.edit("src/advtrain/attacks.py", "gradient.sign()", "gradient.sgn()")
     assert finished.dry_run("--", "all") == EVERYTHING
+
+
+def test_the_evaluation_s_code_retrains_nothing(finished: Workspace) -> None:
+    finished.edit("src/cell.py", "rows = []", "rows = list()")
+    expected = {job for job in EVALUATIONS if job[0] != "train"}
+    assert finished.dry_run("--", "all") == expected | PAPER
+
+
+def test_training_sees_no_test_image(workspace: Workspace) -> None:
+    result = workspace.snakemake(
+        "-n", "--cores", "1", "--", "results/tiny/models/mnist/proposed.pt", "results/tiny/timing.parquet"
+    )
+    inputs = [line for line in result.stdout.splitlines() if line.startswith("    input:") and "src/" in line]
+    assert len(inputs) == 2
+    assert all("train-images" in line and "t10k" not in line for line in inputs)
+
+
+def test_the_rule_s_code_is_what_a_checkpoint_belongs_to(workspace: Workspace) -> None:
+    result = workspace.snakemake("-n", "--cores", "1", "--", "results/tiny/models/mnist/proposed.pt")
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("    input:") and "src/" in line]
+    code = {name for name in line.removeprefix("    input: ").split(", ") if name.startswith("src/advtrain/")}
+    assert code == {f"src/advtrain/{name}" for name in (*checkpoint.SCIENCE, "defenses/proposed.py")}
 
 
 def test_the_sweep_s_iterations_rerun_no_training(finished: Workspace) -> None:
@@ -105,11 +129,20 @@ def test_only_jobs_that_use_a_gpu_ask_for_one(workspace: Workspace, device: str,
     assert f"gpu={gpus}" in line
 
 
-def test_auto_asks_for_a_gpu_only_where_there_is_one(workspace: Workspace) -> None:
+@pytest.mark.skipif(platform.system() != "Linux", reason="a Mac has its own GPU")
+@pytest.mark.parametrize(("says", "gpus"), [("echo 'GPU 0: NVIDIA H200'", 1), ("exit 9", 0), ("echo 'No devices found'", 0)])
+def test_auto_asks_for_a_gpu_only_where_there_is_one(
+    workspace: Workspace, says: str, gpus: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The driver's tool alone may be there without a GPU."""
+    tool = workspace.folder / "bin" / "nvidia-smi"
+    tool.parent.mkdir()
+    tool.write_text(f"#!/bin/sh\n{says}\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tool.parent}{os.pathsep}{os.environ['PATH']}")
     workspace.configure(device="auto")
     (line,) = resources(workspace)
-    nvidia = subprocess.run(["which", "nvidia-smi"], capture_output=True, check=False).returncode == 0
-    assert f"gpu={int(nvidia)}" in line
+    assert f"gpu={gpus}" in line
 
 
 def test_trainings_take_one_thread_and_the_timing_all(workspace: Workspace) -> None:

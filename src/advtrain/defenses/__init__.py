@@ -1,7 +1,7 @@
-"""The defenses, one file each, and the registry that finds them by name.
+"""The defenses, one file each, found by the file's name.
 
-To add one, write a file here with a subclass of `Defense` under `@register`, and name it as `method` of an entry of the
-configuration's `defenses`.
+To add one, write a file here with a subclass of `Defense`, and name the file as `method` of an entry of the configuration's
+`defenses`.
 """
 
 import importlib
@@ -9,7 +9,7 @@ import inspect
 import pkgutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -83,16 +83,6 @@ def attack_labels(network: nn.Module, x: Tensor, y: Tensor, labels: AttackLabels
     return predicted
 
 
-_REGISTRY: dict[str, type[Defense]] = {}
-D = TypeVar("D", bound=type[Defense])
-
-
-def register(cls: D) -> D:
-    """Class decorator: make a defense known under the name of its file."""
-    _REGISTRY[cls.__module__.rpartition(".")[2]] = cls
-    return cls
-
-
 def methods() -> list[str]:
     """Names of all defenses, which are those of the files in this folder."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
@@ -121,14 +111,26 @@ def create(settings: Mapping[str, Any], *, epsilon: float) -> Defense:
     """
     arguments = dict(settings)
     method = arguments.pop("method", None)
-    importlib.import_module(f"{__name__}.{source_file(method).stem}")
-    defense = _REGISTRY[method]
+    defense = _defense_in(source_file(method))
     known = set(inspect.signature(defense).parameters) - {"epsilon"}
     if arguments.keys() != known:
         wrong = sorted(arguments.keys() - known) or sorted(known - arguments.keys())
         word = "takes no" if arguments.keys() - known else "needs"
         raise InputError(f"defense {method} {word} {', '.join(wrong)}; its settings are {', '.join(sorted(known)) or 'none'}")
     return defense(epsilon=epsilon, **arguments)
+
+
+def _defense_in(file: Path) -> type[Defense]:
+    """The one subclass of `Defense` that a file of this folder defines."""
+    module = importlib.import_module(f"{__name__}.{file.stem}")
+    found = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Defense) and value.__module__ == module.__name__
+    ]
+    if len(found) != 1:
+        raise InputError(f"{file} defines {len(found)} subclasses of Defense; exactly one is needed")
+    return found[0]
 
 
 def check_at_least_one(name: str, value: int) -> None:

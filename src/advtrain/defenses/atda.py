@@ -13,13 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from advtrain.attacks import fgsm
-from advtrain.defenses import AttackLabels, Defense, Outcome, attack_labels, check_labels, register
+from advtrain.defenses import AttackLabels, Defense, Outcome, attack_labels, check_labels
 from advtrain.networks import CLASSES
 
 CENTRE_RATE = 0.1
 
 
-@register
 class Atda(Defense):
     """Song et al. 2018, "Improving the generalization of adversarial training with domain adaptation", Section 3."""
 

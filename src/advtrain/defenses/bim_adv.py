@@ -11,11 +11,9 @@ from advtrain.defenses import (
     check_at_least_one,
     check_labels,
     mixture,
-    register,
 )
 
 
-@register
 class BimAdv(Defense):
     """Iter-Adv of Kurakin et al. 2017; Liu et al. 2019, Section II, with N = 10 and N = 30."""
 

@@ -3,10 +3,9 @@
 from torch import Tensor, nn
 
 from advtrain.attacks import fgsm
-from advtrain.defenses import AttackLabels, Defense, Outcome, attack_labels, check_labels, mixture, register
+from advtrain.defenses import AttackLabels, Defense, Outcome, attack_labels, check_labels, mixture
 
 
-@register
 class FgsmAdv(Defense):
     """Single-Adv of Goodfellow et al. 2015; Liu et al. 2019, Section II."""
 

@@ -22,12 +22,10 @@ from advtrain.defenses import (
     check_at_least_one,
     check_labels,
     mixture,
-    register,
 )
 from advtrain.errors import InputError
 
 
-@register
 class Proposed(Defense):
     """The paper's own defense (Section IV, Figure 3b)."""
 

@@ -3,10 +3,9 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from advtrain.defenses import Defense, Outcome, register
+from advtrain.defenses import Defense, Outcome
 
 
-@register
 class Vanilla(Defense):
     """Cross-entropy of the clean images (Liu et al. 2019, Section II)."""
 

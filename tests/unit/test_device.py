@@ -1,0 +1,29 @@
+import pytest
+import torch
+
+from advtrain.device import describe_device, make_deterministic, select_device
+from advtrain.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "expected"), [(True, True, "cuda"), (True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")]
+)
+def test_auto_takes_cuda_else_mps_else_the_cpu(cuda: bool, mps: bool, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert select_device("auto").type == expected
+
+
+def test_a_device_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match=r"device 'cuda' is not on this machine; there is .*cpu"):
+        select_device("cuda")
+
+
+def test_the_cpu_s_description_names_its_model() -> None:
+    assert describe_device(torch.device("cpu")).startswith("cpu ")
+
+
+def test_on_a_cpu_nothing_global_is_switched() -> None:
+    make_deterministic(torch.device("cpu"))
+    assert not torch.are_deterministic_algorithms_enabled()
