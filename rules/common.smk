@@ -1,4 +1,8 @@
-"""What the rules share: the cells, the files that define the science of a rule, the device. No rule is here."""
+"""What the rules share: the cells, the files that define the science of a rule, the device. No rule is here.
+
+In all rules, what a result does not depend on (the device, the batch of an attack, how often to save, where files put by hand
+lie) is a resource and no param, since a changed param would rerun the rule.
+"""
 
 import json
 import platform
@@ -66,8 +70,6 @@ def gpu_here():
 GPUS = int(config["device"] in ("cuda", "mps") or (config["device"] == "auto" and gpu_here()))
 
 
-# What the result does not depend on (the device, the batch of an attack, how often to save, where files put by hand lie) is a
-# resource of its rule and no param, since a changed param would rerun it.
 wildcard_constraints:
     dataset="|".join(DATASETS),
     defense="|".join(DEFENSES),

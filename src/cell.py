@@ -10,9 +10,9 @@ import click
 from torch import nn
 
 from advtrain import checkpoint
+from advtrain.attacks import check_epsilon
 from advtrain.datasets import Examples, load_examples
 from advtrain.device import describe_device, make_deterministic, select_device
-from advtrain.errors import InputError
 from advtrain.evaluation import Row
 from advtrain.networks import new_network
 from advtrain.results import evaluation_table, provenance, write_table
@@ -79,8 +79,7 @@ def cell_options(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def bundled(**options: Any) -> None:  # noqa: ANN401
         cell = Cell(**{name: options.pop(name) for name in Cell.__dataclass_fields__})
-        if not 0 < cell.epsilon <= 1:
-            raise InputError(f"epsilon is {cell.epsilon}; it has to lie in (0, 1], the images' units")
+        check_epsilon(cell.epsilon)
         function(cell, **options)
 
     for option in reversed(OPTIONS):

@@ -117,9 +117,14 @@ def fgsm(model: nn.Module, x: Tensor, y: Tensor, *, epsilon: float) -> Tensor:
     return bim(model, x, y, epsilon=epsilon, step_size=epsilon, iterations=1)
 
 
-def _check_budget(epsilon: float, step_size: float, iterations: int) -> None:
+def check_epsilon(epsilon: float) -> None:
+    """Raise InputError unless `epsilon` lies in (0, 1], the images' units."""
     if not 0 < epsilon <= 1:
         raise InputError(f"epsilon is {epsilon}; it has to lie in (0, 1], the images' units")
+
+
+def _check_budget(epsilon: float, step_size: float, iterations: int) -> None:
+    check_epsilon(epsilon)
     if not step_size > 0:
         raise InputError(f"step_size is {step_size}; it has to be above 0")
     if iterations < 1:

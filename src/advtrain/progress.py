@@ -23,7 +23,6 @@ class Progress:
         self.cell = cell
         self.epochs = epochs
         self.total = epochs * seeds
-        self.seeds = seeds
         self.log = log
         self.console = console
         self.bar = tqdm(total=self.total, desc=cell, unit="epoch", file=log) if log.isatty() else None

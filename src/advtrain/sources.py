@@ -77,8 +77,8 @@ def download(dataset: str, folder: Path, hashes: Mapping[str, str], local: Path)
 
 def _fetch(source: Source, attempts: int, dataset: str, folder: Path, hashes: Mapping[str, str]) -> None:
     """Try one source `attempts` times with a pause between; check what it brought; move it to `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
     for attempt in range(1, attempts + 1):
-        folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{dataset}-") as scratch:
             try:
                 source(dataset, Path(scratch))

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from advtrain import defenses
 from advtrain.accuracy import count_correct_under_bim
+from advtrain.attacks import check_epsilon
 from advtrain.datasets import Examples
 from advtrain.defenses import Outcome
 from advtrain.device import synchronise
@@ -39,8 +40,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense before anything is computed with them."""
-        if not 0 < self.epsilon <= 1:
-            raise InputError(f"epsilon is {self.epsilon}; it has to lie in (0, 1], the images' units")
+        check_epsilon(self.epsilon)
         if not 0 < self.learning_rate < float("inf"):
             raise InputError(f"learning_rate is {self.learning_rate}; it has to be above 0")
         for name in ("epochs", "batch_size", "monitor_examples", "monitor_iterations"):
