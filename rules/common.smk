@@ -51,6 +51,13 @@ DATASET_TITLES = json.dumps({name: config["datasets"][name]["title"] for name in
 DEFENSE_TITLES = json.dumps({name: config["defenses"][name]["title"] for name in DEFENSES})
 DEFENSE_FAMILIES = json.dumps({name: config["defenses"][name]["family"] for name in DEFENSES})
 
+# Snakemake compares a rule's params as a set of values without their names, so an exchange of two numbers would rerun nothing.
+# These go into the params beside the numbers and tell them apart.
+TRAINING_BY_NAME = json.dumps(
+    {key: value for key, value in config["training"].items() if key != "checkpoint_epochs"}, sort_keys=True
+)
+TIMING_BY_NAME = json.dumps(config["timing"], sort_keys=True)
+
 # The trace is BIM(trace_iterations) already, so the sweep leaves that N to it.
 SWEPT = [n for n in config["evaluation"]["sweep_iterations"] if n != config["evaluation"]["trace_iterations"]]
 SCALE = "{network}, {examples:,} images, {epochs} epochs, batch {batch_size}".format(

@@ -39,6 +39,7 @@ rule time_epochs:
         blocks=config["timing"]["blocks"],
         steps_per_block=config["timing"]["steps_per_block"],
         cpu_threads=config["timing"]["threads"],
+        by_name=lambda wildcards: TIMING_BY_NAME,
     shell:
         """
         python3 src/time_epochs.py \

@@ -47,6 +47,7 @@ rule train:
         learning_rate=config["training"]["learning_rate"],
         monitor_examples=config["training"]["monitor_examples"],
         monitor_iterations=config["training"]["monitor_iterations"],
+        by_name=lambda wildcards: TRAINING_BY_NAME,
     shell:
         """
         python3 src/train.py \

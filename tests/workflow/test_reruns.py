@@ -93,6 +93,18 @@ def test_the_device_is_no_reason_to_retrain(finished: Workspace, device: str) ->
     assert finished.dry_run("--config", f"device={device}", "--", "all") == set()
 
 
+def test_an_exchange_of_two_numbers_is_seen(finished: Workspace) -> None:
+    finished.configure(timing={"blocks": 1, "steps_per_block": 2})
+    assert finished.dry_run("--", "all") == TIMING | {("table1", ""), ("table1_bars", "")}
+    finished.configure(training={"monitor_examples": 2, "monitor_iterations": 16})
+    assert {("train", f"{d}/{m}") for d in DATASETS for m in DEFENSES} <= finished.dry_run("--", "all")
+
+
+def test_how_often_to_save_is_no_reason_to_retrain(finished: Workspace) -> None:
+    finished.configure(training={"checkpoint_epochs": 2}, evaluation={"batch_size": 24})
+    assert finished.dry_run("--", "all") == set()
+
+
 def test_an_added_seed_retrains(finished: Workspace) -> None:
     finished.configure(training={"seeds": [0, 1, 2]})
     jobs = finished.dry_run("--", "all")
