@@ -12,7 +12,7 @@ from torch import nn
 from advtrain import checkpoint
 from advtrain.attacks import check_epsilon
 from advtrain.datasets import Examples, load_examples
-from advtrain.device import describe_device, make_deterministic, select_device
+from advtrain.device import describe_device, prepare_device
 from advtrain.evaluation import Row
 from advtrain.networks import new_network
 from advtrain.results import evaluation_table, provenance, write_table
@@ -51,8 +51,7 @@ class Cell:
 
     def evaluate(self, attack: Callable[[nn.Module, Examples], Iterator[Row]], settings: dict[str, Any]) -> None:
         """Write the rows that `attack` gives for each seed's network; `settings` are its own, for the provenance."""
-        device = select_device(self.device)
-        make_deterministic(device)
+        device = prepare_device(self.device)
         data = load_examples(self.images, self.labels).subset(self.examples, self.subset_seed).to(device)
         trained = checkpoint.load(self.model)
         rows = []

@@ -8,7 +8,7 @@ import pyarrow as pa
 import torch
 
 from advtrain.datasets import load_examples
-from advtrain.device import describe_device, make_deterministic, select_device
+from advtrain.device import describe_device, prepare_device
 from advtrain.results import provenance, write_table
 from advtrain.timing import summarise, time_epochs
 from advtrain.training import Plan, Trainer
@@ -50,8 +50,7 @@ def main(
 ) -> None:
     """Measure the seconds per training epoch of all defenses."""
     torch.set_num_threads(threads)
-    chosen = select_device(device)
-    make_deterministic(chosen)
+    chosen = prepare_device(device)
     data = load_examples(images, labels).subset(examples, subset_seed).to(chosen)
     trainers = {}
     for name, settings in defenses.items():
@@ -68,8 +67,9 @@ def main(
         "threads": threads,
     }
     config = {**conditions, "defenses": defenses, "epsilon": epsilon, "learning_rate": learning_rate, "seeds": [0]}
-    made = provenance(config, describe_device(chosen))
-    table = summary.assign(**conditions, device=describe_device(chosen))
+    device_name = describe_device(chosen)
+    made = provenance(config, device_name)
+    table = summary.assign(**conditions, device=device_name)
     write_table(pa.Table.from_pandas(table, preserve_index=False), output, made)
 
 

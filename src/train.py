@@ -11,7 +11,7 @@ import torch
 
 from advtrain import checkpoint
 from advtrain.datasets import load_examples
-from advtrain.device import describe_device, make_deterministic, select_device
+from advtrain.device import describe_device, prepare_device
 from advtrain.progress import Progress
 from advtrain.results import provenance, write_table
 from advtrain.training import Plan, State, train
@@ -64,8 +64,7 @@ def main(
     history: Path,
 ) -> None:
     """Train all seeds of a cell."""
-    chosen = select_device(device)
-    make_deterministic(chosen)
+    chosen = prepare_device(device)
     data = load_examples(images, labels).subset(examples, subset_seed).to(chosen)
     plan = Plan(network, settings, epsilon, epochs, batch_size, learning_rate, monitor_examples, monitor_iterations)
     identity = {

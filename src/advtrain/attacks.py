@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from advtrain.errors import InputError
+from advtrain.errors import InputError, check_at_least_one
 
 
 @contextmanager
@@ -127,5 +127,4 @@ def _check_budget(epsilon: float, step_size: float, iterations: int) -> None:
     check_epsilon(epsilon)
     if not step_size > 0:
         raise InputError(f"step_size is {step_size}; it has to be above 0")
-    if iterations < 1:
-        raise InputError(f"iterations is {iterations}; it has to be at least 1")
+    check_at_least_one("iterations", iterations)

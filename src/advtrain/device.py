@@ -24,6 +24,13 @@ def select_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def prepare_device(name: str) -> torch.device:
+    """The device of `select_device`, made deterministic: what every script that computes begins with."""
+    device = select_device(name)
+    make_deterministic(device)
+    return device
+
+
 def make_deterministic(device: torch.device) -> None:
     """Let equal runs on `device` give equal bits; on a CPU they do so anyway, for one number of threads,
     and the switch costs seconds of imports.

@@ -18,7 +18,7 @@ from advtrain.attacks import check_epsilon
 from advtrain.datasets import Examples
 from advtrain.defenses import Outcome
 from advtrain.device import synchronise
-from advtrain.errors import InputError
+from advtrain.errors import InputError, check_at_least_one
 from advtrain.networks import initialise, new_network
 
 
@@ -44,8 +44,7 @@ class Plan:
         if not 0 < self.learning_rate < float("inf"):
             raise InputError(f"learning_rate is {self.learning_rate}; it has to be above 0")
         for name in ("epochs", "batch_size", "monitor_examples", "monitor_iterations"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; it has to be at least 1")
+            check_at_least_one(name, getattr(self, name))
 
 
 @dataclass(frozen=True)
@@ -195,11 +194,11 @@ def train(
         save_every: epochs between two calls of `save`.
         watch: called after each epoch with its record, the epochs trained of all seeds, and an estimate of the seconds left.
     """
-    finished: dict[str, Any] = dict(resume_from["finished"]) if resume_from else {}
+    finished: dict[int, Any] = dict(resume_from["finished"]) if resume_from else {}
     running = resume_from["running"] if resume_from else None
     clock = _Clock(total=plan.epochs * len(seeds))
     for seed in seeds:
-        if str(seed) in finished:
+        if seed in finished:
             clock.skip(plan.epochs)
             continue
         trainer = Trainer(plan, data, seed)
@@ -213,11 +212,11 @@ def train(
             if trainer.epoch % save_every == 0 and trainer.epoch < plan.epochs:
                 save({"finished": finished, "running": trainer.state_dict()})
         weights = {name: tensor.cpu() for name, tensor in trainer.network.state_dict().items()}
-        finished[str(seed)] = {"weights": weights, "history": [asdict(record) for record in trainer.history]}
+        finished[seed] = {"weights": weights, "history": [asdict(record) for record in trainer.history]}
         save({"finished": finished, "running": None})
     return Trained(
-        weights={seed: finished[str(seed)]["weights"] for seed in seeds},
-        history=[EpochRecord(**record) for seed in seeds for record in finished[str(seed)]["history"]],
+        weights={seed: finished[seed]["weights"] for seed in seeds},
+        history=[EpochRecord(**record) for seed in seeds for record in finished[seed]["history"]],
     )
 
 
@@ -249,6 +248,5 @@ def _tally(outcome: Outcome, y: Tensor) -> Tensor:
         adversarial = torch.full_like(outcome.loss, float("nan"))
     else:
         adversarial = (outcome.adversarial_logits.argmax(dim=1) == y).sum()
-    return torch.stack(
-        [outcome.loss.detach() * len(y), clean.to(outcome.loss.dtype), adversarial.to(outcome.loss.dtype)]
-    ).detach()
+    loss = outcome.loss.detach()
+    return torch.stack([loss * len(y), clean.to(loss.dtype), adversarial.to(loss.dtype)])

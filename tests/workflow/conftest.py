@@ -1,7 +1,6 @@
 """Workspaces: one where everything has run, copies of it to edit, and empty ones."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,7 +35,7 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Wo
 
 
 @pytest.fixture
-def finished(finished_run: Workspace, tmp_path: Path) -> Iterator[Workspace]:
+def finished(finished_run: Workspace, tmp_path: Path) -> Workspace:
     """A copy of the finished workspace, times of change and Snakemake's records included."""
     shutil.copytree(finished_run.folder, tmp_path / "workflow", symlinks=True)
-    yield Workspace(tmp_path / "workflow")
+    return Workspace(tmp_path / "workflow")

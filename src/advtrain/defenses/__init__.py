@@ -133,12 +133,6 @@ def _defense_in(file: Path) -> type[Defense]:
     return found[0]
 
 
-def check_at_least_one(name: str, value: int) -> None:
-    """Raise InputError unless the setting `name` is an integer of at least 1."""
-    if not isinstance(value, int) or value < 1:
-        raise InputError(f"{name} is {value!r}; it has to be an integer of at least 1")
-
-
 def check_labels(labels: str) -> None:
     """Raise InputError unless `labels` is one of the two choices."""
     if labels not in ("ground_truth", "predicted"):

@@ -8,10 +8,10 @@ from advtrain.defenses import (
     Defense,
     Outcome,
     attack_labels,
-    check_at_least_one,
     check_labels,
     mixture,
 )
+from advtrain.errors import check_at_least_one
 
 
 class BimAdv(Defense):

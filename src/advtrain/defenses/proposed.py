@@ -19,11 +19,10 @@ from advtrain.defenses import (
     Defense,
     Outcome,
     attack_labels,
-    check_at_least_one,
     check_labels,
     mixture,
 )
-from advtrain.errors import InputError
+from advtrain.errors import InputError, check_at_least_one
 
 
 class Proposed(Defense):
