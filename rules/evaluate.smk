@@ -2,7 +2,8 @@
 
 Input: the trained models of a cell, the test images and labels.
 Output: <results>/evaluations/{dataset}/{defense}.sweep.parquet, clean, FGSM and BIM(N) for each N;
-.trace.parquet, one BIM after each iterate; <results>/{dataset}/{defense}.parquet, both together.
+.trace.parquet, one BIM after each iterate; .strong.parquet, PGD from random starts; .autoattack.parquet, AutoAttack;
+<results>/{dataset}/{defense}.parquet, all together.
 """
 
 
@@ -98,9 +99,113 @@ rule trace_bim:
         """
 
 
+rule strong:
+    input:
+        script="src/strong.py",
+        code=EVALUATION_CODE,
+        model="<results>/models/{dataset}/{defense}.pt",
+        images="data/{dataset}/t10k-images-idx3-ubyte",
+        labels="data/{dataset}/t10k-labels-idx1-ubyte",
+    output:
+        "<results>/evaluations/{dataset}/{defense}.strong.parquet",
+    log:
+        "<results>/logs/strong/{dataset}/{defense}.log",
+    benchmark:
+        "<results>/benchmarks/strong/{dataset}/{defense}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        gpu=GPUS,
+        mem="4GB",
+        runtime="12h",
+        device=config["device"],
+        batch_size=config["evaluation"]["batch_size"],
+    params:
+        epsilon=lookup("datasets/{dataset}/epsilon", within=config),
+        examples=config["strong"]["examples"],
+        subset_seed=config["subset_seed"],
+        pgd=lambda wildcards: PGD,
+    shell:
+        """
+        python3 src/strong.py \
+            --dataset {wildcards.dataset:q} \
+            --defense {wildcards.defense:q} \
+            --model {input.model:q} \
+            --images {input.images:q} \
+            --labels {input.labels:q} \
+            --examples {params.examples:q} \
+            --subset-seed {params.subset_seed:q} \
+            --epsilon {params.epsilon:q} \
+            --pgd {params.pgd:q} \
+            --batch-size {resources.batch_size:q} \
+            --device {resources.device:q} \
+            --output {output:q} \
+            >{log:q} 2>&1
+        """
+
+
+# The checkpoint is no output, for the reason that rules/train.smk gives.
+rule autoattack:
+    input:
+        script="src/autoattack.py",
+        code=[*EVALUATION_CODE, "src/advtrain/autoattack.py"],
+        model="<results>/models/{dataset}/{defense}.pt",
+        images="data/{dataset}/t10k-images-idx3-ubyte",
+        labels="data/{dataset}/t10k-labels-idx1-ubyte",
+    output:
+        "<results>/evaluations/{dataset}/{defense}.autoattack.parquet",
+    log:
+        "<results>/logs/autoattack/{dataset}/{defense}.log",
+    benchmark:
+        "<results>/benchmarks/autoattack/{dataset}/{defense}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        gpu=GPUS,
+        mem="4GB",
+        runtime="24h",
+        device=config["device"],
+        batch_size=config["evaluation"]["batch_size"],
+    params:
+        stem=subpath(output[0], strip_suffix=".parquet"),
+        epsilon=lookup("datasets/{dataset}/epsilon", within=config),
+        apgd_examples=config["autoattack"]["apgd_examples"],
+        fab_square_examples=config["autoattack"]["fab_square_examples"],
+        subset_seed=config["subset_seed"],
+        attack_seed=config["autoattack"]["seed"],
+        by_name=lambda wildcards: AUTOATTACK_BY_NAME,
+    shell:
+        """
+        python3 src/autoattack.py \
+            --dataset {wildcards.dataset:q} \
+            --defense {wildcards.defense:q} \
+            --model {input.model:q} \
+            --images {input.images:q} \
+            --labels {input.labels:q} \
+            --examples {params.apgd_examples:q} \
+            --fab-square-examples {params.fab_square_examples:q} \
+            --subset-seed {params.subset_seed:q} \
+            --attack-seed {params.attack_seed:q} \
+            --epsilon {params.epsilon:q} \
+            --batch-size {resources.batch_size:q} \
+            --device {resources.device:q} \
+            --checkpoint {params.stem:q}.checkpoint \
+            --output {output:q} \
+            >{log:q} 2>&1
+        """
+
+
 rule collect:
     input:
-        tables=multiext("<results>/evaluations/{dataset}/{defense}", ".sweep.parquet", ".trace.parquet"),
+        tables=multiext(
+            "<results>/evaluations/{dataset}/{defense}",
+            ".sweep.parquet",
+            ".trace.parquet",
+            ".strong.parquet",
+            ".autoattack.parquet",
+        ),
         script="src/collect.py",
         code="src/advtrain/results.py",
     output:

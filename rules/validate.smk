@@ -16,6 +16,13 @@ def wrong_together(config):
     for iterations in (10, 30):
         if iterations not in config["evaluation"]["sweep_iterations"]:
             yield "evaluation.sweep_iterations: {} is missing, which Table I needs".format(iterations)
+    for section, key in (("strong", "examples"), ("autoattack", "apgd_examples")):
+        if config[section][key] > config["evaluation"]["examples"]:
+            yield "{}.{}: {} are more than evaluation.examples ({})".format(
+                section, key, config[section][key], config["evaluation"]["examples"]
+            )
+    if config["autoattack"]["fab_square_examples"] > config["autoattack"]["apgd_examples"]:
+        yield "autoattack.fab_square_examples: more than apgd_examples"
     for section in ("datasets", "defenses"):
         titles = [entry["title"] for entry in config[section].values()]
         for title in sorted({title for title in titles if titles.count(title) > 1}):

@@ -13,9 +13,8 @@ from advtrain import checkpoint
 from advtrain.attacks import check_epsilon
 from advtrain.datasets import Examples, load_examples
 from advtrain.device import describe_device, prepare_device
-from advtrain.evaluation import Row
 from advtrain.networks import new_network
-from advtrain.results import evaluation_table, provenance, write_table
+from advtrain.results import Row, evaluation_table, provenance, write_table
 from command import FILE
 
 OPTIONS = (

@@ -6,7 +6,8 @@ import click
 from torch import nn
 
 from advtrain.datasets import Examples
-from advtrain.evaluation import Row, sweep_bim
+from advtrain.evaluation import sweep_bim
+from advtrain.results import Row
 from cell import Cell, cell_options
 from command import Command, Integers
 

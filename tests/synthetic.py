@@ -1,12 +1,14 @@
 """Synthetic data in the data sets' own format, and a model whose attacks can be worked by hand."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from advtrain.idx import write_idx
+from advtrain.results import Row, evaluation_row
 
 TRAIN, TEST = 192, 64
 
@@ -28,6 +30,12 @@ def write_synthetic_dataset(folder: Path, seed: int) -> None:
         images, labels = synthetic_images(n, 2 * seed + offset)
         write_idx(folder / f"{prefix}-images-idx3-ubyte", images)
         write_idx(folder / f"{prefix}-labels-idx1-ubyte", labels)
+
+
+def outcome_row(attack: str, correct: int, examples: int, iterations: int, **settings: Any) -> Row:
+    """A row of the evaluation table with epsilon 0.3 in which the first `correct` of `examples` are right."""
+    right = np.arange(examples) < correct
+    return evaluation_row(attack, right, epsilon=0.3, step_size=0.3 / max(iterations, 1), iterations=iterations, **settings)
 
 
 class Linear(nn.Module):

@@ -51,15 +51,13 @@ class Examples:
         return Examples(self.x[:n], self.y[:n])
 
     def subset(self, n: int, seed: int) -> "Examples":
-        """`n` examples drawn without replacement by `seed`; all of them, in their order, where `n` is their number.
+        """The first `n` examples of an order drawn by `seed`, so that a smaller subset is part of each larger one.
 
         Raises:
             InputError: there are fewer than `n`.
         """
         if n > len(self):
             raise InputError(f"{n} examples were asked for, but the data set has {len(self)}")
-        if n == len(self):
-            return self
         chosen = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))[:n]
         return Examples(self.x[chosen], self.y[chosen])
 

@@ -1,16 +1,19 @@
-"""The paper's evaluations, as rows of the evaluation table: the sweep over iteration counts, and the trace of one attack."""
+"""The evaluations of a trained model, as rows of the evaluation table: the paper's own, and PGD from random starts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
-from advtrain.accuracy import batches, count_correct, count_correct_under_bim, predict
-from advtrain.attacks import bim_steps, fgsm
+from advtrain.accuracy import batches, right_under, right_under_bim
+from advtrain.attacks import LOSSES, Attacked, bim_steps, fgsm, pgd, predict, random_starts
 from advtrain.datasets import Examples
-
-Row = dict[str, Any]
+from advtrain.errors import InputError, check_at_least_one
+from advtrain.results import Row, evaluation_row
 
 
 def sweep_bim(model: nn.Module, data: Examples, *, epsilon: float, iterations: list[int], batch_size: int) -> Iterator[Row]:
@@ -26,13 +29,13 @@ def sweep_bim(model: nn.Module, data: Examples, *, epsilon: float, iterations: l
     Yields:
         Rows of the evaluation table, without data set, defense and seed.
     """
-    clean = count_correct(model, data, lambda x, y: x, batch_size)
-    yield evaluation_row("clean", 0.0, 0.0, 0, 0, len(data), clean)
-    correct = count_correct(model, data, lambda x, y: fgsm(model, x, y, epsilon=epsilon), batch_size)
-    yield evaluation_row("fgsm", epsilon, epsilon, 1, 1, len(data), correct)
+    clean = right_under(model, data, lambda x, y: x, batch_size)
+    yield evaluation_row("clean", _outcomes(clean), loss="none", epsilon=0.0, step_size=0.0, iterations=0, restarts=0)
+    right = right_under(model, data, lambda x, y: fgsm(model, x, y, epsilon=epsilon), batch_size)
+    yield evaluation_row("fgsm", _outcomes(right), epsilon=epsilon, step_size=epsilon, iterations=1)
     for n in iterations:
-        correct = count_correct_under_bim(model, data, epsilon=epsilon, iterations=n, batch_size=batch_size)
-        yield evaluation_row("bim", epsilon, epsilon / n, n, n, len(data), correct)
+        right = right_under_bim(model, data, epsilon=epsilon, iterations=n, batch_size=batch_size)
+        yield evaluation_row("bim", _outcomes(right), epsilon=epsilon, step_size=epsilon / n, iterations=n)
 
 
 def trace_bim(model: nn.Module, data: Examples, *, epsilon: float, iterations: int, batch_size: int) -> Iterator[Row]:
@@ -41,32 +44,97 @@ def trace_bim(model: nn.Module, data: Examples, *, epsilon: float, iterations: i
     The logits of an iterate are those of the gradient of the step that leaves it, so the whole trace costs one forward pass
     more than the attack. Arguments as in `sweep_bim`; yields N + 1 rows.
     """
-    correct = torch.zeros(iterations + 1, dtype=torch.int64)
+    step_size = epsilon / iterations
+    right = []
     for x, y in batches(data, batch_size):
         x_adv, logits = x, []
         for x_adv, before in bim_steps(  # noqa: B007
-            model, x, y, epsilon=epsilon, step_size=epsilon / iterations, iterations=iterations
+            model, x, y, epsilon=epsilon, step_size=step_size, iterations=iterations
         ):
             logits.append(before)
         logits.append(predict(model, x_adv))
-        correct += (torch.stack(logits).argmax(dim=2) == y).sum(dim=1).cpu()
-    for iterate, hits in enumerate(correct.tolist()):
-        yield evaluation_row("bim", epsilon, epsilon / iterations, iterations, iterate, len(data), hits)
+        right.append(torch.stack(logits).argmax(dim=2) == y)
+    for iterate, outcomes in enumerate(torch.cat(right, dim=1)):
+        yield evaluation_row(
+            "bim", _outcomes(outcomes), epsilon=epsilon, step_size=step_size, iterations=iterations, iterate=iterate
+        )
 
 
-def evaluation_row(
-    attack: str, epsilon: float, step_size: float, iterations: int, iterate: int, examples: int, correct: int
-) -> Row:
-    """One row of the evaluation table, of an attack on the cross-entropy that starts at the clean image."""
-    return {
-        "attack": attack,
-        "loss": "none" if attack == "clean" else "cross_entropy",
-        "epsilon": epsilon,
-        "step_size": step_size,
-        "iterations": iterations,
-        "iterate": iterate,
-        "restarts": 0 if attack == "clean" else 1,
-        "examples": examples,
-        "correct": correct,
-        "accuracy": correct / examples,
-    }
+@dataclass(frozen=True)
+class Pgd:
+    """PGD from random starts on a whole data set (Madry et al. 2017)."""
+
+    epsilon: float
+    """Radius of the budget."""
+    step_size: float
+    """Length of a step per pixel."""
+    iterations: int
+    """Steps of a restart."""
+    restarts: int
+    """Random starts."""
+    seed: int
+    """Draws the starts: the same for each loss, and the first ones the same whatever their number."""
+    batch_size: int
+    """Images attacked at once; the result does not depend on it."""
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any], epsilon: float, batch_size: int) -> "Pgd":
+        """The attack of a configuration's `pgd`: a step is `step_factor` times epsilon over the iterations.
+
+        Raises:
+            InputError: a key is missing or unknown, or a number is out of range.
+        """
+        if settings.keys() != {"iterations", "step_factor", "restarts", "seed"}:
+            raise InputError(f"PGD has {', '.join(settings)}; it needs iterations, step_factor, restarts and seed")
+        for key in ("iterations", "restarts"):
+            check_at_least_one(key, settings[key])
+        step_size = settings["step_factor"] * epsilon / settings["iterations"]
+        return cls(epsilon, step_size, settings["iterations"], settings["restarts"], settings["seed"], batch_size)
+
+    def attack(self, model: nn.Module, data: Examples, loss: str) -> Attacked:
+        """Attack all examples on one of `LOSSES`."""
+        generator = torch.Generator().manual_seed(self.seed)
+        return pgd(
+            model,
+            data.x,
+            data.y,
+            loss=LOSSES[loss],
+            epsilon=self.epsilon,
+            step_size=self.step_size,
+            iterations=self.iterations,
+            starts=random_starts(data.x, epsilon=self.epsilon, restarts=self.restarts, generator=generator),
+            batch_size=self.batch_size,
+        )
+
+
+def strong(model: nn.Module, data: Examples, attack: Pgd) -> Iterator[Row]:
+    """Accuracy under PGD on each loss, after one restart and after all, and the worst case of both losses.
+
+    An example counts only if it is right when clean and withstands every iterate of every restart (Carlini et al. 2019).
+
+    Yields:
+        Rows of the evaluation table, without data set, defense and seed.
+    """
+
+    def row(right: Tensor, loss: str, restarts: int) -> Row:
+        return evaluation_row(
+            "pgd",
+            _outcomes(right),
+            loss=loss,
+            epsilon=attack.epsilon,
+            step_size=attack.step_size,
+            iterations=attack.iterations,
+            restarts=restarts,
+        )
+
+    worst = torch.ones_like(data.y, dtype=torch.bool)
+    for loss in LOSSES:
+        robust = attack.attack(model, data, loss).robust
+        for restarts in sorted({1, attack.restarts}):
+            yield row(robust[restarts], loss, restarts)
+        worst &= robust[-1]
+    yield row(worst, "worst", len(LOSSES) * attack.restarts)
+
+
+def _outcomes(right: Tensor) -> NDArray[np.bool_]:
+    return right.cpu().numpy()

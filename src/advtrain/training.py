@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from advtrain import defenses
-from advtrain.accuracy import count_correct_under_bim
+from advtrain.accuracy import right_under_bim
 from advtrain.attacks import check_epsilon
 from advtrain.datasets import Examples
 from advtrain.defenses import Outcome
@@ -132,14 +132,14 @@ class Trainer:
 
     def _robust_accuracy(self) -> float:
         watched = self.data.first(self.plan.monitor_examples)
-        correct = count_correct_under_bim(
+        right = right_under_bim(
             self.network,
             watched,
             epsilon=self.plan.epsilon,
             iterations=self.plan.monitor_iterations,
             batch_size=self.plan.monitor_examples,
         )
-        return correct / len(watched)
+        return right.double().mean().item()
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that an exact resume needs."""

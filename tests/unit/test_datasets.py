@@ -101,8 +101,10 @@ def test_a_subset_is_fixed_by_its_seed_and_has_no_image_twice(examples: Examples
     assert len({x.numpy().tobytes() for x in first.x}) == 40
 
 
-def test_all_examples_keep_their_order(examples: Examples) -> None:
-    assert examples.subset(len(examples), seed=3) is examples
+def test_a_smaller_subset_is_the_beginning_of_a_larger_one(examples: Examples) -> None:
+    everything = examples.subset(len(examples), seed=3)
+    assert torch.equal(examples.subset(40, seed=3).x, everything.x[:40])
+    assert torch.equal(examples.subset(40, seed=3).y, everything.y[:40])
 
 
 def test_more_examples_than_there_are_is_refused(examples: Examples) -> None:

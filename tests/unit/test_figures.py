@@ -5,9 +5,9 @@ import pytest
 from matplotlib import colors
 from matplotlib.figure import Figure
 
-from advtrain.evaluation import evaluation_row
 from advtrain.figures import figure_1, figure_2, save_figure, table_1_bars
 from advtrain.results import evaluation_table
+from synthetic import outcome_row
 
 DATASETS = {"mnist": "MNIST", "fmnist": "Fashion-MNIST"}
 DEFENSES = {"vanilla": "Vanilla", "proposed": "Proposed", "bim10_adv": "BIM(10)-Adv"}
@@ -20,8 +20,8 @@ def evaluations() -> pd.DataFrame:
         for place, defense in enumerate(DEFENSES):
             for seed in (0, 1):
                 cell = {"dataset": dataset, "defense": defense, "seed": seed}
-                rows += [{**cell, **evaluation_row("bim", 0.3, 0.3 / n, n, n, 100, 90 - n - 20 * place)} for n in (1, 3, 5)]
-                rows += [{**cell, **evaluation_row("bim", 0.3, 0.03, 10, i, 100, 90 - i - 20 * place)} for i in range(11)]
+                rows += [{**cell, **outcome_row("bim", 90 - n - 20 * place, 100, n)} for n in (1, 3, 5)]
+                rows += [{**cell, **outcome_row("bim", 90 - i - 20 * place, 100, 10, iterate=i)} for i in range(11)]
     return evaluation_table(rows).to_pandas()
 
 

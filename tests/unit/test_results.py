@@ -1,27 +1,40 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from advtrain.errors import InputError
-from advtrain.evaluation import evaluation_row
 from advtrain.results import (
     EVALUATION_SCHEMA,
+    evaluation_row,
     evaluation_table,
     provenance,
     read_provenance,
     read_table,
+    unpack_outcomes,
     write_table,
 )
+from synthetic import outcome_row
 
 CELL = {"dataset": "mnist", "defense": "proposed", "seed": 0}
 
 
 def test_the_evaluation_table_has_its_columns_in_order_and_of_their_types() -> None:
-    table = evaluation_table([{**evaluation_row("bim", 0.3, 0.03, 10, 10, 200, 150), **CELL}])
+    table = evaluation_table([{**outcome_row("bim", 150, 200, 10), **CELL}])
     assert table.schema == EVALUATION_SCHEMA
     assert table["accuracy"].to_pylist() == [0.75]
+    assert table["iterate"].to_pylist() == [10]
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=40))
+def test_a_row_tells_which_examples_were_right(right: list[bool]) -> None:
+    row = evaluation_row("fgsm", np.array(right), epsilon=0.3, step_size=None, iterations=1)
+    assert unpack_outcomes(row["outcomes"], len(right)).tolist() == right
+    assert (row["examples"], row["correct"]) == (len(right), sum(right))
 
 
 def test_a_table_reads_back_as_written_with_its_provenance(tmp_path: Path) -> None:

@@ -3,9 +3,9 @@ import pytest
 
 from advtrain import paper
 from advtrain.errors import InputError
-from advtrain.evaluation import evaluation_row
 from advtrain.results import evaluation_table
 from advtrain.tables import RATIO, SECONDS, TIME, caption, table_1, to_html, to_latex, to_markdown, wide_table_1
+from synthetic import outcome_row
 
 DATASETS = {"mnist": "MNIST", "fmnist": "Fashion-MNIST"}
 DEFENSES = {"vanilla": "Vanilla", "fgsm_adv": "FGSM-Adv", "proposed": "Proposed"}
@@ -21,12 +21,12 @@ def evaluations(seeds: int = 1) -> pd.DataFrame:
                 for attack, correct in CORRECT.items():
                     right = correct + 2 * seed - (100 if dataset == "fmnist" else 0)
                     if isinstance(attack, str):
-                        row = evaluation_row(attack, 0.3, 0.3, 1, 1, 1000, right)
+                        row = outcome_row(attack, right, 1000, 1)
                     else:
-                        row = evaluation_row("bim", 0.3, 0.3 / attack, attack, attack, 1000, right)
+                        row = outcome_row("bim", right, 1000, attack)
                     rows.append({**cell, **row})
-                rows.append({**cell, **evaluation_row("bim", 0.3, 0.03, 10, 4, 1000, 1)})
-                rows.append({**cell, **evaluation_row("bim", 0.3, 0.1, 3, 3, 1000, 2)})
+                rows.append({**cell, **outcome_row("bim", 1, 1000, 10, iterate=4)})
+                rows.append({**cell, **outcome_row("bim", 2, 1000, 3)})
     return evaluation_table(rows).to_pandas()
 
 

@@ -41,9 +41,18 @@ def test_every_cell_has_every_evaluation_of_every_seed_once(finished_run: Worksp
                 [("clean", 0, 0), ("fgsm", 1, 1)]
                 + [("bim", n, n) for n in (1, 2, 30)]
                 + [("bim", 10, iterate) for iterate in range(11)]
+                + [("pgd", 4, 4)] * 5
+                + [("apgd_ce", 100, 100), ("apgd_t", 100, 100), ("fab_t", 100, 100), ("square", 5000, 5000)]
+                + [("autoattack", 0, 0)]
             )
-        assert (table["examples"] == 48).all()
-        assert (table["accuracy"] == table["correct"] / 48).all()
+            pgd = rows[rows["attack"] == "pgd"]
+            assert sorted(zip(pgd["loss"], pgd["restarts"], strict=True)) == [
+                *((loss, restarts) for loss in ("cross_entropy", "margin") for restarts in (1, 2)),
+                ("worst", 4),
+            ]
+        examples = {"pgd": 32, "apgd_ce": 4, "apgd_t": 4, "fab_t": 2, "square": 2, "autoattack": 2}
+        assert (table["examples"] == table["attack"].map(examples).fillna(48)).all()
+        assert (table["accuracy"] == table["correct"] / table["examples"]).all()
         epsilon = {"mnist": 0.3, "fmnist": 0.2}[dataset]
         assert (table.loc[table["attack"] != "clean", "epsilon"] == epsilon).all()
 

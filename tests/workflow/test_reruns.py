@@ -11,10 +11,11 @@ from workspace import DATASETS, DEFENSES, Workspace
 
 PAPER = {("table1", ""), ("figure1", ""), ("figure2", ""), ("table1_bars", "")}
 TIMING = {("time_epochs", "")}
+EVALUATED_BY = ("sweep_bim", "trace_bim", "strong", "autoattack")
 
 
 def cell(dataset: str, defense: str) -> set[tuple[str, str]]:
-    return {(rule, f"{dataset}/{defense}") for rule in ("train", "sweep_bim", "trace_bim", "collect")}
+    return {(rule, f"{dataset}/{defense}") for rule in ("train", *EVALUATED_BY, "collect")}
 
 
 def cells(defense: str) -> set[tuple[str, str]]:
