@@ -18,6 +18,7 @@ include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
+include: "rules/audit.smk"
 include: "rules/timing.smk"
 include: "rules/paper.smk"
 
@@ -27,9 +28,10 @@ rule all:
     input:
         evaluations=EVALUATIONS,
         histories=HISTORIES,
+        audit=multiext("<results>/audit", ".parquet", ".md", ".html"),
         table=multiext("<results>/table1", ".parquet", ".csv", ".md", ".tex", ".html"),
         figures=expand(
             "<results>/{figure}.{format}",
-            figure=["figure1", "figure2", "table1_bars"],
+            figure=["figure1", "figure2", "table1_bars", "transfer"],
             format=["svg", "pdf", "png"],
         ),

@@ -61,6 +61,7 @@ TIMING_BY_NAME = json.dumps(config["timing"], sort_keys=True)
 # The trace is BIM(trace_iterations) already, so the sweep leaves that N to it.
 SWEPT = [n for n in config["evaluation"]["sweep_iterations"] if n != config["evaluation"]["trace_iterations"]]
 PGD = json.dumps(config["strong"]["pgd"], sort_keys=True)
+AUDIT_BY_NAME = json.dumps(config["audit"], sort_keys=True)
 AUTOATTACK_BY_NAME = json.dumps(config["autoattack"], sort_keys=True)
 SCALE = "{network}, {examples:,} images, {epochs} epochs, batch {batch_size}".format(
     network=config["network"], **config["training"]

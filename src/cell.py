@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+import torch
 from torch import nn
 
 from advtrain import checkpoint
 from advtrain.attacks import check_epsilon
 from advtrain.datasets import Examples, load_examples
-from advtrain.device import describe_device, prepare_device
+from advtrain.device import describe_device, prepare_device, select_device
 from advtrain.networks import new_network
 from advtrain.results import Row, evaluation_table, provenance, write_table
 from command import FILE
@@ -48,27 +49,41 @@ class Cell:
     device: str
     output: Path
 
-    def evaluate(self, attack: Callable[[nn.Module, Examples], Iterator[Row]], settings: dict[str, Any]) -> None:
-        """Write the rows that `attack` gives for each seed's network; `settings` are its own, for the provenance."""
+    def key(self, seed: int) -> Row:
+        """The columns that say which model a row is about."""
+        return {"dataset": self.dataset, "defense": self.defense, "seed": seed}
+
+    def load(self) -> tuple[Examples, dict[int, nn.Module]]:
+        """The test images and the trained networks by seed, on the device."""
         device = prepare_device(self.device)
-        data = load_examples(self.images, self.labels).subset(self.examples, self.subset_seed).to(device)
-        trained = checkpoint.load(self.model)
-        rows = []
-        for seed, weights in trained["weights"].items():
-            network = new_network(trained["network"])
-            network.load_state_dict(weights)
-            for row in attack(network.to(device), data):
-                rows.append({"dataset": self.dataset, "defense": self.defense, "seed": int(seed), **row})
+        data = load_examples(self.images, self.labels).subset(self.examples, self.subset_seed)
+        return data.to(device), load_networks(self.model, device)
+
+    def provenance(self, settings: dict[str, Any], **inputs: dict[str, Any]) -> dict[str, Any]:
+        """What makes a result of this cell: its own settings, and the provenance of what it was made of."""
         config = {
-            "dataset": self.dataset,
-            "defense": self.defense,
-            "examples": self.examples,
-            "subset_seed": self.subset_seed,
-            "epsilon": self.epsilon,
+            **{name: getattr(self, name) for name in ("dataset", "defense", "examples", "subset_seed", "epsilon")},
             **settings,
         }
-        made = provenance(config, describe_device(device), inputs={"model": trained["provenance"]})
-        write_table(evaluation_table(rows), self.output, made)
+        device = describe_device(select_device(self.device))
+        return provenance(config, device, inputs={"model": checkpoint.load(self.model)["provenance"], **inputs})
+
+    def evaluate(self, attack: Callable[[nn.Module, Examples], Iterator[Row]], settings: dict[str, Any]) -> None:
+        """Write the rows that `attack` gives for each seed's network; `settings` are its own, for the provenance."""
+        data, networks = self.load()
+        rows = [{**self.key(seed), **row} for seed, network in networks.items() for row in attack(network, data)]
+        write_table(evaluation_table(rows), self.output, self.provenance(settings))
+
+
+def load_networks(model: Path, device: torch.device) -> dict[int, nn.Module]:
+    """The trained networks of a cell by seed, from the file that train.py wrote."""
+    trained = checkpoint.load(model)
+    networks = {}
+    for seed, weights in trained["weights"].items():
+        network = new_network(trained["network"])
+        network.load_state_dict(weights)
+        networks[int(seed)] = network.to(device)
+    return networks
 
 
 def cell_options(function: Callable[..., None]) -> Callable[..., None]:

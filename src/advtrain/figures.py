@@ -11,6 +11,7 @@ import seaborn as sns
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from advtrain import paper
 from advtrain.files import write_atomically
@@ -67,6 +68,36 @@ def table_1_bars(table: pd.DataFrame, families: Mapping[str, str]) -> Figure:
     axes[-1].set(title=f"({'abcdefgh'[len(groups)]}) {TIME}", ylabel="Epoch relative to FGSM-Adv", xticks=[])
     marks, *bars = zip(*axes[0].get_legend_handles_labels(), strict=True)
     figure.legend(*zip(*bars, marks, strict=True), loc="outside lower center", ncols=len(bars) + 1, frameon=False)
+    figure.set_layout_engine("constrained")
+    return figure
+
+
+def transfer_map(matrix: pd.DataFrame, datasets: Mapping[str, str], defenses: Mapping[str, str]) -> Figure:
+    """Accuracy of each classifier under the adversarial examples of each as a heat map, a panel for each data set.
+
+    Args:
+        matrix: rows of `transfer.transfer` with `dataset` and `seed`; the mean over seeds is drawn.
+        datasets: title of each data set, by name, in order.
+        defenses: title of each defense, by name, in order.
+    """
+    figure, axes = plt.subplots(1, len(datasets), figsize=(4.9 * len(datasets), 4.6), squeeze=False)
+    for letter, axis, (dataset, title) in zip("abcdefgh", axes[0], datasets.items(), strict=False):
+        rows = matrix[matrix["dataset"] == dataset]
+        wide = 100 * rows.pivot_table(index="source", columns="target", values="accuracy").loc[list(defenses), list(defenses)]
+        sns.heatmap(
+            wide.rename(index=defenses, columns=defenses),
+            vmin=0,
+            vmax=100,
+            cmap="viridis",
+            annot=True,
+            fmt=".0f",
+            cbar=False,
+            ax=axis,
+        )
+        for place in range(len(defenses)):
+            axis.add_patch(Rectangle((place, place), 1, 1, fill=False, edgecolor="white", linewidth=2))
+        axis.set(title=f"({letter}) {title}: accuracy (%)", xlabel="Attacked classifier", ylabel="Adversarial examples of")
+        axis.tick_params(axis="x", labelrotation=45)
     figure.set_layout_engine("constrained")
     return figure
 

@@ -1,0 +1,138 @@
+"""The audit's table and page: is a model robust, or does its evaluation only look so?"""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from advtrain import paper
+from advtrain.criteria import CHECKS, FAIL, PASS, WARN
+from advtrain.errors import InputError
+from advtrain.pages import Section
+
+SIGNS = {PASS: "✓", WARN: "~", FAIL: "✗"}
+SEVERITY = [PASS, WARN, FAIL]
+PAPER_EXAMPLES = 10_000
+"""Both test sets have so many images; the paper names no subset."""
+
+
+def audit_table(findings: pd.DataFrame) -> pd.DataFrame:
+    """The audit: a row for each model and check.
+
+    Args:
+        findings: `dataset`, `defense`, `seed`, `check`, `value`, `examples`: what `checks` and `transfer` measured.
+
+    Returns:
+        The same with `threshold`, `unit`, `verdict` and `why`, in the order of `CHECKS`.
+
+    Raises:
+        InputError: a model lacks a check, or has one twice.
+    """
+    models = findings.groupby(["dataset", "defense", "seed"], sort=False)["check"].apply(sorted)
+    for model, checks in models.items():
+        if checks != sorted(CHECKS):
+            wrong = sorted(set(CHECKS).symmetric_difference(checks)) or "a check twice"
+            raise InputError(f"the audit of {'/'.join(map(str, model))} is not whole: {wrong}")
+    chosen = [CHECKS[name] for name in findings["check"]]
+    table = findings.assign(
+        threshold=[check.threshold for check in chosen],
+        unit=[check.unit for check in chosen],
+        verdict=[check.verdict(v, n) for check, v, n in zip(chosen, findings["value"], findings["examples"], strict=True)],
+        why=[check.why for check in chosen],
+    )
+    return table.sort_values("check", key=lambda names: names.map(list(CHECKS).index), kind="stable").reset_index(drop=True)
+
+
+def failed_checks(audit: pd.DataFrame) -> dict[tuple[str, str], list[str]]:
+    """The titles of the checks that some seed of a cell fails, by data set and defense; cells that pass are left out."""
+    failed = audit[audit["verdict"] == FAIL]
+    return {
+        cell: [CHECKS[name].title for name in CHECKS if name in set(rows["check"])]
+        for cell, rows in failed.groupby(["dataset", "defense"], sort=False)
+    }
+
+
+def overview(audit: pd.DataFrame, dataset: str, defenses: Mapping[str, str]) -> pd.DataFrame:
+    """Verdict and value of each check (rows) on each classifier of a data set (columns): the worst of all seeds, as text.
+
+    Args:
+        audit: the table of `audit_table`.
+        dataset: its name.
+        defenses: title of each defense, by name, in order.
+    """
+    rows = audit[audit["dataset"] == dataset]
+
+    def cell(check: str, defense: str) -> str:
+        found = rows[(rows["check"] == check) & (rows["defense"] == defense)]
+        worst = max(found["verdict"], key=SEVERITY.index)
+        of_seeds = f" ({(found['verdict'] == worst).sum()} of {len(found)} seeds)" if len(found) > 1 and worst != PASS else ""
+        return f"{SIGNS[worst]} {worst} {CHECKS[check].text(found['value'].max())}{of_seeds}"
+
+    columns = {title: [cell(check, defense) for check in CHECKS] for defense, title in defenses.items()}
+    return pd.DataFrame(columns, index=[check.title for check in CHECKS.values()])
+
+
+def criteria_table() -> pd.DataFrame:
+    """Each check with what passes and why it matters, as text."""
+    index = [check.title for check in CHECKS.values()]
+    return pd.DataFrame({"passes if": [c.rule for c in CHECKS.values()], "why": [c.why for c in CHECKS.values()]}, index=index)
+
+
+def audit_of_the_paper(datasets: Mapping[str, str], defenses: Mapping[str, str]) -> pd.DataFrame:
+    """The checks that the paper's own Table I allows, on its printed figures; a row for each that does not pass.
+
+    BIM(30) stands for PGD and for doubled iterations, since the paper has no stronger attack.
+
+    Returns:
+        `data set`, `classifier`, `check`, `printed`, `verdict`, as text.
+    """
+    rows = []
+    for defense, cells in paper.TABLE_1.items():
+        for dataset, figures in cells.items():
+            clean, fgsm, bim10, bim30 = (figure / 100 for figure in figures)
+            for name, value, printed in (
+                ("label_leaking", fgsm - clean, f"FGSM {figures[1]:.2f}, original {figures[0]:.2f}"),
+                ("catastrophic_overfitting", fgsm - bim30, f"FGSM {figures[1]:.2f}, BIM(30) {figures[3]:.2f}"),
+                ("iterations_not_enough", abs(bim10 - bim30), f"BIM(10) {figures[2]:.2f}, BIM(30) {figures[3]:.2f}"),
+            ):
+                check, verdict = CHECKS[name], CHECKS[name].verdict(round(value, 6), PAPER_EXAMPLES)
+                if verdict != PASS and dataset in datasets and defense in defenses:
+                    rows.append((datasets[dataset], defenses[defense], check.title, printed, f"{SIGNS[verdict]} {verdict}"))
+    return pd.DataFrame(rows, columns=["data set", "classifier", "check", "printed", "verdict"])
+
+
+def page(
+    audit: pd.DataFrame, datasets: Mapping[str, str], defenses: Mapping[str, str], scale: str
+) -> tuple[str, list[Section]]:
+    """Title and sections of the audit's page: verdicts, reasons, and what the paper's own figures say.
+
+    Args:
+        audit: the table of `audit_table`.
+        datasets: title of each data set, by name, in order.
+        defenses: title of each defense, by name, in order.
+        scale: what the models were trained on, in words.
+    """
+    images = ", ".join(f"{n:,}" for n in sorted(audit["examples"].unique()))
+    counts = audit["verdict"].value_counts()
+    summary = ", ".join(f"{counts.get(verdict, 0)} {verdict}" for verdict in SEVERITY)
+    failures = [
+        f"{defenses[defense]} on {datasets[dataset]}: {', '.join(titles).lower()}"
+        for (dataset, defense), titles in failed_checks(audit).items()
+    ]
+    return "Audit", [
+        Section(
+            "",
+            f"Is a model robust, or does its evaluation only look so? {len(audit)} checks on {images} test images: {summary}. "
+            f"Trained at this scale: {scale}. Values are the worst over seeds; a point is one percent of the images. "
+            "warn: beyond the threshold, but by no more than two standard errors.",
+        ),
+        Section("Models that fail", "; ".join(failures) or "None."),
+        *(Section(title, table=overview(audit, dataset, defenses)) for dataset, title in datasets.items()),
+        Section("What passes, and why it matters", table=criteria_table()),
+        Section(
+            "The paper's own figures",
+            "The checks that the paper's Table I allows, on its printed figures; what passes is not listed. BIM(30) stands for "
+            "PGD and for more iterations, since the paper has no stronger attack.",
+            audit_of_the_paper(datasets, defenses),
+            index=False,
+        ),
+    ]

@@ -1,0 +1,56 @@
+"""Tables with their text as Markdown and as a page of HTML: what Table I, the audit and the differences are read as."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+import pandas as pd
+
+STYLE = """
+body { font-family: sans-serif; margin: 1.5em; color: #222; }
+p { max-width: 60em; line-height: 1.4; }
+table { border-collapse: collapse; margin: 0.8em 0 1.6em; font-size: 0.92em; }
+th, td { padding: 0.35em 0.7em; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; }
+.fail { background: #f9d9d3; } .warn { background: #fcf0c8; } .pass { background: #e2f1e1; }
+"""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, a paragraph, and a table of text if there is one."""
+
+    heading: str
+    text: str = ""
+    table: pd.DataFrame | None = None
+    index: bool = True
+    """Whether the table's index is a column to read."""
+
+
+def to_markdown(title: str, sections: Sequence[Section]) -> str:
+    """A page of Markdown."""
+    parts = [f"# {title}"]
+    for section in sections:
+        parts += [f"## {section.heading}"] if section.heading else []
+        parts += [section.text] if section.text else []
+        if section.table is not None:
+            table = section.table.map(lambda cell: cell.replace("|", "\\|"))
+            parts.append(table.to_markdown(index=section.index, disable_numparse=True))
+    return "\n\n".join(parts) + "\n"
+
+
+def to_html(title: str, sections: Sequence[Section]) -> str:
+    """A page of HTML that needs no other file; cells that begin with a verdict's sign have its colour."""
+    parts = [f"<h1>{escape(title)}</h1>"]
+    for section in sections:
+        parts += [f"<h2>{escape(section.heading)}</h2>"] if section.heading else []
+        parts += [f"<p>{escape(section.text)}</p>"] if section.text else []
+        if section.table is not None:
+            html = section.table.to_html(border=0, index=section.index)
+            for sign, verdict in (("✓", "pass"), ("~", "warn"), ("✗", "fail")):
+                html = html.replace(f"<td>{sign} ", f'<td class="{verdict}">{sign} ')
+            parts.append(html)
+    body = "\n".join(parts)
+    return (
+        f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f"<style>{STYLE}</style></head>\n<body>\n{body}\n</body>\n</html>\n"
+    )

@@ -1,0 +1,197 @@
+"""The audit itself is checked: models built to be broken are caught by the check meant for them, and a sound one passes."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor, nn
+
+from advtrain import checks
+from advtrain.attacks import bim
+from advtrain.checks import MEASURES, Subject
+from advtrain.criteria import CHECKS, FAIL, PASS
+from advtrain.datasets import Examples
+from advtrain.evaluation import Pgd, strong, sweep_bim, trace_bim
+from advtrain.results import evaluation_row, evaluation_table
+from synthetic import synthetic_images
+
+PGD = Pgd(epsilon=0.2, step_size=0.025, iterations=20, restarts=2, seed=0, batch_size=250)
+BIM_ITERATIONS = 4
+IMAGES = 500
+
+
+class Prototypes(nn.Module):
+    """Logits of the nearest class mean: no more robust than it looks, by its construction."""
+
+    def __init__(self, data: Examples, scale: float = 2.0) -> None:
+        super().__init__()
+        self.means = torch.stack([data.x[data.y == label].mean(dim=0) for label in range(10)])
+        self.scale = scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        return -self.scale * ((x.unsqueeze(1) - self.means) ** 2).flatten(2).sum(dim=2)
+
+
+def audited(model: nn.Module, data: Examples) -> Subject:
+    """The model with its evaluations, as the pipeline makes them."""
+    rows = [
+        *sweep_bim(model, data, epsilon=PGD.epsilon, iterations=[], batch_size=250),
+        *trace_bim(model, data, epsilon=PGD.epsilon, iterations=BIM_ITERATIONS, batch_size=250),
+        *strong(model, data, PGD),
+    ]
+    table = evaluation_table([{"dataset": "mnist", "defense": "vanilla", "seed": 0, **row} for row in rows]).to_pandas()
+    return Subject(model, data, table, PGD, BIM_ITERATIONS, square_queries=100, noise_draws=2)
+
+
+def verdict(check: str, subject: Subject) -> str:
+    return CHECKS[check].verdict(MEASURES[check](subject), len(subject.data))
+
+
+@pytest.fixture(scope="module")
+def data() -> Examples:
+    """Images of many contrasts, so that some withstand an attack and others do not."""
+    images, labels = synthetic_images(IMAGES, seed=0)
+    contrast = torch.linspace(0.2, 1, IMAGES).view(-1, 1, 1, 1)
+    x = (torch.from_numpy(images).unsqueeze(1) * contrast).round() / 255
+    return Examples(x, torch.from_numpy(labels).long())
+
+
+@pytest.fixture(scope="module")
+def sound(data: Examples) -> Subject:
+    return audited(Prototypes(data), data)
+
+
+@pytest.mark.parametrize("check", MEASURES)
+def test_a_sound_model_passes_every_check(check: str, sound: Subject) -> None:
+    assert 0 < sound.right("pgd", loss="worst").mean() < 1, "neither trivially robust nor trivially broken"
+    assert verdict(check, sound) == PASS, MEASURES[check](sound)
+
+
+class Around(nn.Module):
+    """A model with something done to its input or output."""
+
+    def __init__(self, model: nn.Module, before: Callable = nn.Identity(), after: Callable = nn.Identity()) -> None:  # noqa: B008
+        super().__init__()
+        self.model, self.before, self.after = model, before, after
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.after(self.model(self.before(x)))
+
+
+def noisy(x: Tensor) -> Tensor:
+    return x + 0.1 * torch.randn_like(x)
+
+
+def beside_its_batch(x: Tensor) -> Tensor:
+    return x - 0.5 * x.mean(dim=0, keepdim=True)
+
+
+@pytest.mark.parametrize(
+    ("check", "broken"),
+    [
+        ("zero_gradients", lambda data: Around(Prototypes(data), after=lambda z: 1000 * z)),
+        ("margin_loss_better", lambda data: Around(Prototypes(data), after=lambda z: 1000 * z)),
+        ("zero_gradients", lambda data: Around(Prototypes(data), before=lambda x: (8 * x).round() / 8)),
+        ("gradient_free_better", lambda data: Around(Prototypes(data), before=lambda x: (8 * x).round() / 8)),
+        ("above_zero_at_one", lambda data: Around(Prototypes(data), before=lambda x: (8 * x).round() / 8)),
+        ("not_deterministic", lambda data: Around(Prototypes(data), before=noisy)),
+        ("not_logits", lambda data: Around(Prototypes(data), after=lambda z: z.softmax(dim=1))),
+        ("not_batch_invariant", lambda data: Around(Prototypes(data), before=beside_its_batch)),
+    ],
+)
+def test_a_broken_model_fails_the_check_meant_for_it(
+    check: str, broken: Callable[[Examples], nn.Module], data: Examples
+) -> None:
+    subject = audited(broken(data), data)
+    assert verdict(check, subject) == FAIL, MEASURES[check](subject)
+
+
+def lost_step(model: nn.Module, x: Tensor, y: Tensor, *, iterations: int, **budget: float) -> Tensor:
+    return bim(model, x, y, iterations=iterations - 1, **budget)
+
+
+def unprojected(model: nn.Module, x: Tensor, y: Tensor, **budget: float) -> Tensor:
+    return bim(model, x, y, **{**budget, "epsilon": 2 * budget["epsilon"], "step_size": 2 * budget["step_size"]})
+
+
+@pytest.mark.parametrize(("check", "attack"), [("budget_not_reached", lost_step), ("outside_domain", unprojected)])
+def test_a_broken_attack_fails_the_check_meant_for_it(
+    check: str, attack: Callable, sound: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "bim", attack)
+    assert verdict(check, sound) == FAIL, MEASURES[check](sound)
+
+
+def with_outcomes(subject: Subject, attack: str, right: Tensor, **row: int | str) -> Subject:
+    """The subject with another outcome of an evaluation."""
+    chosen = subject.rows["attack"] == attack
+    for column, value in row.items():
+        chosen &= subject.rows[column] == value
+    (index,) = subject.rows.index[chosen]
+    changed = evaluation_row(attack, right.numpy(), epsilon=0.2, step_size=0.2, iterations=1)
+    rows = subject.rows.copy()
+    for column in ("examples", "correct", "accuracy", "outcomes"):
+        rows.at[index, column] = changed[column]
+    return replace(subject, rows=rows)
+
+
+EVERYTHING, NOTHING = torch.ones(IMAGES, dtype=torch.bool), torch.zeros(IMAGES, dtype=torch.bool)
+
+
+@pytest.mark.parametrize(
+    ("check", "attack", "right", "row"),
+    [
+        ("stronger_single_step", "bim", EVERYTHING, {"iterate": BIM_ITERATIONS}),
+        ("restarts_matter", "pgd", EVERYTHING, {"loss": "cross_entropy", "restarts": 1}),
+        ("margin_loss_better", "pgd", NOTHING, {"loss": "margin", "restarts": 2}),
+        ("gradient_free_better", "pgd", EVERYTHING, {"loss": "worst"}),
+        ("iterations_not_enough", "pgd", EVERYTHING, {"loss": "worst"}),
+        ("step_size_matters", "pgd", EVERYTHING, {"loss": "worst"}),
+        ("silent_success", "bim", NOTHING, {"iterate": 1}),
+        ("catastrophic_overfitting", "pgd", NOTHING, {"loss": "cross_entropy", "restarts": 1}),
+    ],
+)
+def test_a_figure_that_cannot_be_fails_the_check_meant_for_it(
+    check: str, attack: str, right: Tensor, row: dict[str, int | str], sound: Subject
+) -> None:
+    if check == "catastrophic_overfitting":
+        sound = with_outcomes(sound, "fgsm", EVERYTHING)
+    subject = with_outcomes(sound, attack, right, **row)
+    assert verdict(check, subject) == FAIL, MEASURES[check](subject)
+
+
+def test_label_leaking_is_more_under_fgsm_than_on_clean_images(sound: Subject) -> None:
+    subject = with_outcomes(with_outcomes(sound, "fgsm", EVERYTHING), "clean", NOTHING)
+    assert verdict("label_leaking", subject) == FAIL
+
+
+def test_noise_that_fools_where_pgd_does_not_is_seen(data: Examples, sound: Subject) -> None:
+    """A model that gives up on whatever is no multiple of 1/255, and whose gradient says nothing of it."""
+
+    class OnlyBytes(Prototypes):
+        def forward(self, x: Tensor) -> Tensor:
+            moved = ((255 * x - (255 * x).round()).abs() > 0.01).flatten(1).any(dim=1, keepdim=True).detach()
+            return torch.where(moved, -1e6 * torch.eye(10)[data.y[0]], super().forward(x))
+
+    subject = replace(with_outcomes(sound, "pgd", EVERYTHING, loss="worst"), model=OnlyBytes(data))
+    assert verdict("noise_better", subject) == FAIL
+
+
+def test_accuracy_that_rises_with_the_budget_is_seen(sound: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Subject, "accuracy", lambda self, pgd: {0.2: 0.3, 0.3: 0.6}.get(pgd.epsilon, 0.2))
+    assert verdict("budget_not_monotone", sound) == FAIL
+    assert verdict("above_chance_at_half", sound) == FAIL or sound.accuracy(PGD) <= 0.3
+
+
+def test_every_check_of_one_model_has_its_criterion_and_transfer_is_the_only_other() -> None:
+    assert set(CHECKS) - set(MEASURES) == {"transfer_better"}
+    assert set(MEASURES) < set(CHECKS)
+
+
+def test_checks_leave_the_evaluations_as_they_are(sound: Subject) -> None:
+    before = sound.rows.copy()
+    for measure in MEASURES.values():
+        measure(sound)
+    pd.testing.assert_frame_equal(sound.rows, before)
