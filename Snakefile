@@ -30,6 +30,7 @@ rule all:
         histories=HISTORIES,
         audit=multiext("<results>/audit", ".parquet", ".md", ".html"),
         table=multiext("<results>/table1", ".parquet", ".csv", ".md", ".tex", ".html"),
+        differences=multiext("<results>/differences", ".parquet", ".md", ".html"),
         figures=expand(
             "<results>/{figure}.{format}",
             figure=["figure1", "figure2", "table1_bars", "transfer"],

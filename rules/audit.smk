@@ -120,7 +120,7 @@ rule audit:
             *expand("<results>/transfer/{dataset}.findings.parquet", dataset=DATASETS),
         ],
         script="src/audit.py",
-        code=["src/advtrain/audit.py", "src/advtrain/criteria.py", "src/advtrain/pages.py", "src/advtrain/paper.py"],
+        code=AUDIT_CODE,
     output:
         parquet="<results>/audit.parquet",
         md="<results>/audit.md",
@@ -163,7 +163,7 @@ rule transfer_map:
     input:
         tables=expand("<results>/transfer/{dataset}.parquet", dataset=DATASETS),
         script="src/transfer_map.py",
-        code=["src/advtrain/figures.py", "src/advtrain/paper.py"],
+        code=FIGURE_CODE,
     output:
         svg=report(
             "<results>/transfer.svg",

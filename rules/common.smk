@@ -41,6 +41,9 @@ SHARED_CODE = [
 TRAINING_CODE = [*SHARED_CODE, "src/advtrain/defenses/__init__.py", "src/advtrain/training.py"]
 EVALUATION_CODE = [*SHARED_CODE, "src/advtrain/evaluation.py", "src/advtrain/results.py", "src/cell.py"]
 METHOD_CODE = {name: "src/advtrain/defenses/{}.py".format(config["defenses"][name]["training"]["method"]) for name in DEFENSES}
+AUDIT_CODE = ["src/advtrain/audit.py", "src/advtrain/criteria.py", "src/advtrain/pages.py", "src/advtrain/paper.py"]
+TABLE_CODE = [*AUDIT_CODE, "src/advtrain/statistics.py", "src/advtrain/tables.py"]
+FIGURE_CODE = ["src/advtrain/figures.py", "src/advtrain/paper.py", "src/advtrain/statistics.py"]
 
 # Settings that are objects go to the scripts as JSON.
 SETTINGS = {name: config["defenses"][name]["training"] for name in DEFENSES}

@@ -1,7 +1,7 @@
 """The paper's table and figures.
 
-Input: the evaluations of all cells, and the timing.
-Output: <results>/table1.parquet, .csv, .md, .tex, .html; <results>/figure1, figure2, table1_bars as .svg, .pdf, .png.
+Input: the evaluations of all cells, the timing, and the audit, whose failures Table I marks.
+Output: <results>/table1.parquet, .csv, .md, .tex, .html; <results>/differences.parquet, .md, .html; <results>/figure1, figure2, table1_bars as .svg, .pdf, .png.
 """
 
 
@@ -9,8 +9,9 @@ rule table1:
     input:
         evaluations=EVALUATIONS,
         timing="<results>/timing.parquet",
+        audit="<results>/audit.parquet",
         script="src/table1.py",
-        code=["src/advtrain/tables.py", "src/advtrain/paper.py"],
+        code=TABLE_CODE,
     output:
         parquet="<results>/table1.parquet",
         csv="<results>/table1.csv",
@@ -42,6 +43,7 @@ rule table1:
         python3 src/table1.py \
             {input.evaluations:q} \
             --timing {input.timing:q} \
+            --audit {input.audit:q} \
             --datasets {params.datasets:q} \
             --defenses {params.defenses:q} \
             --scale {params.scale:q} \
@@ -54,11 +56,52 @@ rule table1:
         """
 
 
+rule differences:
+    input:
+        evaluations=EVALUATIONS,
+        script="src/differences.py",
+        code=TABLE_CODE,
+    output:
+        parquet="<results>/differences.parquet",
+        md="<results>/differences.md",
+        html=report(
+            "<results>/differences.html",
+            caption="../report/differences.rst",
+            category="The paper",
+            labels={"result": "Differences"},
+        ),
+    log:
+        "<results>/logs/differences.log",
+    benchmark:
+        "<results>/benchmarks/differences.tsv"
+    localrule: True
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem="1GB",
+        runtime="10m",
+    params:
+        datasets=lambda wildcards: DATASET_TITLES,
+        defenses=lambda wildcards: DEFENSE_TITLES,
+    shell:
+        """
+        python3 src/differences.py \
+            {input.evaluations:q} \
+            --datasets {params.datasets:q} \
+            --defenses {params.defenses:q} \
+            --parquet {output.parquet:q} \
+            --md {output.md:q} \
+            --html {output.html:q} \
+            >{log:q} 2>&1
+        """
+
+
 rule figure1:
     input:
         evaluations=EVALUATIONS,
         script="src/figure1.py",
-        code=["src/advtrain/figures.py", "src/advtrain/paper.py"],
+        code=FIGURE_CODE,
     output:
         svg=report(
             "<results>/figure1.svg",
@@ -99,7 +142,7 @@ rule figure2:
     input:
         evaluations=EVALUATIONS,
         script="src/figure2.py",
-        code=["src/advtrain/figures.py", "src/advtrain/paper.py"],
+        code=FIGURE_CODE,
     output:
         svg=report(
             "<results>/figure2.svg",
@@ -142,7 +185,7 @@ rule table1_bars:
     input:
         table="<results>/table1.parquet",
         script="src/table1_bars.py",
-        code=["src/advtrain/figures.py", "src/advtrain/paper.py"],
+        code=FIGURE_CODE,
     output:
         svg=report(
             "<results>/table1_bars.svg",

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from advtrain import tables
 from advtrain.files import write_text
+from advtrain.pages import to_html, to_latex, to_markdown
 from advtrain.results import provenance, read_provenance, read_table, write_table
 from command import FILE, Command, Json
 
@@ -14,6 +15,7 @@ from command import FILE, Command, Json
 @click.command(cls=Command)
 @click.argument("evaluations", nargs=-1, required=True, type=FILE)
 @click.option("--timing", required=True, type=FILE, help="Table of time_epochs.py.")
+@click.option("--audit", "audit_file", required=True, type=FILE, help="Table of audit.py.")
 @click.option("--datasets", required=True, type=Json(), help="Title of each data set, as a JSON object.")
 @click.option("--defenses", required=True, type=Json(), help="Title of each defense, as a JSON object.")
 @click.option("--scale", required=True, help="What the models were trained on, in words.")
@@ -25,6 +27,7 @@ from command import FILE, Command, Json
 def main(
     evaluations: tuple[Path, ...],
     timing: Path,
+    audit_file: Path,
     datasets: dict[str, str],
     defenses: dict[str, str],
     scale: str,
@@ -36,17 +39,16 @@ def main(
 ) -> None:
     """Assemble Table I from the EVALUATIONS of all cells."""
     rows = pa.concat_tables([read_table(path) for path in evaluations]).to_pandas()
-    times = read_table(timing).to_pandas()
-    table = tables.table_1(rows, times, datasets, defenses)
-    wide = tables.wide_table_1(table)
-    note = tables.caption(table, scale, times["device"].iloc[0])
+    times, audit = (read_table(path).to_pandas() for path in (timing, audit_file))
+    table = tables.table_1(rows, times, audit, datasets, defenses)
+    sections = tables.page(table, audit, datasets, defenses, scale, times["device"].iloc[0])
     inputs = {"/".join(path.with_suffix("").parts[-2:]): read_provenance(path) for path in (*evaluations, timing)}
     write_table(pa.Table.from_pandas(table, preserve_index=False), parquet, provenance({"scale": scale}, inputs=inputs))
     for path, text in (
         (csv, table.to_csv(index=False)),
-        (md, tables.to_markdown(wide, note)),
-        (tex, tables.to_latex(wide, note)),
-        (html, tables.to_html(wide, note)),
+        (md, to_markdown("", sections)),
+        (tex, to_latex(sections)),
+        (html, to_html("Table I", sections)),
     ):
         write_text(path, text)
 

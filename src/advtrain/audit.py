@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from advtrain import paper
-from advtrain.criteria import CHECKS, FAIL, PASS, WARN
+from advtrain.criteria import CHECKS, FAIL, PASS, WARN, Check
 from advtrain.errors import InputError
 from advtrain.pages import Section
 
@@ -42,13 +42,28 @@ def audit_table(findings: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values("check", key=lambda names: names.map(list(CHECKS).index), kind="stable").reset_index(drop=True)
 
 
-def failed_checks(audit: pd.DataFrame) -> dict[tuple[str, str], list[str]]:
-    """The titles of the checks that some seed of a cell fails, by data set and defense; cells that pass are left out."""
+def failed_checks(audit: pd.DataFrame) -> dict[tuple[str, str], list[Check]]:
+    """The checks that some seed of a cell fails, by data set and defense; cells that pass are left out."""
     failed = audit[audit["verdict"] == FAIL]
     return {
-        cell: [CHECKS[name].title for name in CHECKS if name in set(rows["check"])]
+        cell: [check for name, check in CHECKS.items() if name in set(rows["check"])]
         for cell, rows in failed.groupby(["dataset", "defense"], sort=False)
     }
+
+
+def failures_in_words(audit: pd.DataFrame, datasets: Mapping[str, str], defenses: Mapping[str, str]) -> str:
+    """Each problem that the audit found, and the classifiers that have it: "restarts matter: A, B on MNIST; C on ..."."""
+    failed = failed_checks(audit)
+    sentences = []
+    for check in CHECKS.values():
+        where = [
+            f"{', '.join(titles)} on {group}"
+            for dataset, group in datasets.items()
+            if (titles := [title for defense, title in defenses.items() if check in failed.get((dataset, defense), [])])
+        ]
+        if where:
+            sentences.append(f"{check.problem}: {'; '.join(where)}")
+    return ". ".join(sentences)
 
 
 def overview(audit: pd.DataFrame, dataset: str, defenses: Mapping[str, str]) -> pd.DataFrame:
@@ -74,7 +89,12 @@ def overview(audit: pd.DataFrame, dataset: str, defenses: Mapping[str, str]) -> 
 def criteria_table() -> pd.DataFrame:
     """Each check with what passes and why it matters, as text."""
     index = [check.title for check in CHECKS.values()]
-    return pd.DataFrame({"passes if": [c.rule for c in CHECKS.values()], "why": [c.why for c in CHECKS.values()]}, index=index)
+    columns = {
+        "passes if": [check.rule for check in CHECKS.values()],
+        "why": [check.why for check in CHECKS.values()],
+        "else": [check.problem for check in CHECKS.values()],
+    }
+    return pd.DataFrame(columns, index=index)
 
 
 def audit_of_the_paper(datasets: Mapping[str, str], defenses: Mapping[str, str]) -> pd.DataFrame:
@@ -114,10 +134,6 @@ def page(
     images = ", ".join(f"{n:,}" for n in sorted(audit["examples"].unique()))
     counts = audit["verdict"].value_counts()
     summary = ", ".join(f"{counts.get(verdict, 0)} {verdict}" for verdict in SEVERITY)
-    failures = [
-        f"{defenses[defense]} on {datasets[dataset]}: {', '.join(titles).lower()}"
-        for (dataset, defense), titles in failed_checks(audit).items()
-    ]
     return "Audit", [
         Section(
             "",
@@ -125,7 +141,7 @@ def page(
             f"Trained at this scale: {scale}. Values are the worst over seeds; a point is one percent of the images. "
             "warn: beyond the threshold, but by no more than two standard errors.",
         ),
-        Section("Models that fail", "; ".join(failures) or "None."),
+        Section("Models that fail", failures_in_words(audit, datasets, defenses) or "None."),
         *(Section(title, table=overview(audit, dataset, defenses)) for dataset, title in datasets.items()),
         Section("What passes, and why it matters", table=criteria_table()),
         Section(

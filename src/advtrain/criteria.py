@@ -22,6 +22,13 @@ class Check:
     unit: str = "points"
     """`points` of percent, of the images (the value is a fraction); else a plain number, held exactly."""
     strict: bool = False
+    doubts_pgd: bool = True
+    """Whether a failure casts doubt on PGD's worst case too, or only on weaker attacks, which that one makes up for."""
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with a model that fails."""
+        return self.name.replace("_", " ")
 
     def verdict(self, value: float, examples: int) -> str:
         """Pass, warn or fail of a value that was measured on so many images; NaN fails."""
@@ -46,6 +53,7 @@ CHECKS = {
             2.0,
             "Many small steps contain the large one; if they find less, the gradient misleads them.",
             unit="standard errors",
+            doubts_pgd=False,
         ),
         Check(
             "budget_not_monotone",
@@ -91,6 +99,7 @@ CHECKS = {
             0.005,
             "Many bad local maxima around an image are a sign of a rugged, masked loss.",
             strict=True,
+            doubts_pgd=False,
         ),
         Check(
             "margin_loss_better",
@@ -98,6 +107,7 @@ CHECKS = {
             "accuracy under PGD on the margin at most 1 point below that on the cross-entropy",
             0.01,
             "Where the model is very sure the cross-entropy goes flat, and attacks on it stop; the margin does not.",
+            doubts_pgd=False,
         ),
         Check(
             "gradient_free_better",
@@ -158,6 +168,7 @@ CHECKS = {
             "accuracy under FGSM not above clean accuracy",
             0.0,
             "Training on single-step examples can teach a model to read the label from the perturbation.",
+            doubts_pgd=False,
         ),
         Check(
             "catastrophic_overfitting",
@@ -165,6 +176,7 @@ CHECKS = {
             "accuracy under FGSM at most 20 points above that under PGD",
             0.2,
             "A model that withstands one large step and not several small ones has learnt to mask, not to be robust.",
+            doubts_pgd=False,
         ),
         Check(
             "silent_success",
@@ -173,6 +185,7 @@ CHECKS = {
             0.005,
             "An attack that finds an adversarial example and walks past it reports robustness that is not there.",
             strict=True,
+            doubts_pgd=False,
         ),
         Check(
             "outside_domain",

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from advtrain import paper
+from advtrain import paper, statistics
 from advtrain.files import write_atomically
 from advtrain.tables import RATIO, TIME
 
@@ -21,6 +21,7 @@ Colour = tuple[float, float, float]
 
 CHANCE = 10
 CURVE_COLOURS = [sns.color_palette("colorblind")[i] for i in (7, 1, 2, 3, 0, 9, 4, 5, 6, 8)]
+MARKERS = "os^DvPX*<>"
 PANEL_INCHES = (4.6, 3.6)
 FAMILY_PALETTES = {"none": "Greys", "single_adv": "Blues", "iter_adv": "Greens"}
 FAMILY_HATCHES = {"none": "..", "single_adv": "", "iter_adv": "//"}
@@ -97,7 +98,7 @@ def transfer_map(matrix: pd.DataFrame, datasets: Mapping[str, str], defenses: Ma
         for place in range(len(defenses)):
             axis.add_patch(Rectangle((place, place), 1, 1, fill=False, edgecolor="white", linewidth=2))
         axis.set(title=f"({letter}) {title}: accuracy (%)", xlabel="Attacked classifier", ylabel="Adversarial examples of")
-        axis.tick_params(axis="x", labelrotation=45)
+        axis.set_xticks(axis.get_xticks(), axis.get_xticklabels(), rotation=40, horizontalalignment="right")
     figure.set_layout_engine("constrained")
     return figure
 
@@ -117,42 +118,39 @@ def save_figure(figure: Figure, paths: list[Path]) -> None:
 
 
 def _curves(rows: pd.DataFrame, x: str, label: str, datasets: Mapping[str, str], defenses: Mapping[str, str]) -> Figure:
-    """Accuracy in percent against the column `x`, a line for each defense with its spread over seeds."""
+    """Accuracy in percent against the column `x`, a line for each defense with its 95% interval as a band."""
     figure, axes = plt.subplots(
         1, len(datasets), figsize=(PANEL_INCHES[0] * len(datasets), PANEL_INCHES[1] + 0.5), sharey=True, squeeze=False
     )
-    rows = rows.assign(accuracy=100 * rows["accuracy"], Defense=rows["defense"].map(defenses))
-    titles = list(defenses.values())
-    dashes = {title: "" if name in paper.IN_FIGURES_1_AND_2 else (4, 2) for name, title in defenses.items()}
-    markers = dict(zip(titles, itertools.cycle("os^DvPX*<>"), strict=False))
     for letter, axis, (dataset, title) in zip("abcdefgh", axes[0], datasets.items(), strict=False):
-        sns.lineplot(
-            data=rows[rows["dataset"] == dataset],
-            x=x,
-            y="accuracy",
-            hue="Defense",
-            style="Defense",
-            hue_order=titles,
-            style_order=titles,
-            dashes=dashes,
-            markers=markers,
-            palette=dict(zip(titles, itertools.cycle(CURVE_COLOURS), strict=False)),
-            errorbar="sd",
-            ax=axis,
-        )
+        for (defense, name), colour, marker in zip(defenses.items(), itertools.cycle(CURVE_COLOURS), MARKERS, strict=False):
+            line = _with_intervals(rows[(rows["dataset"] == dataset) & (rows["defense"] == defense)], x)
+            style = "-" if defense in paper.IN_FIGURES_1_AND_2 else (0, (4, 2))
+            axis.plot(
+                line.index, line["mean"], color=colour, marker=marker, linestyle=style, markeredgecolor="white", label=name
+            )
+            axis.fill_between(line.index, line["lower"], line["upper"], color=colour, alpha=0.2, linewidth=0)
         axis.axhline(CHANCE, color="black", linewidth=0.8, linestyle=":")
         axis.set(title=f"({letter}) {title}", xlabel=label, ylabel="Test accuracy (%)", ylim=(-3, 103))
         axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         axis.grid(axis="y", linewidth=0.4)
-        handles, labels = axis.get_legend_handles_labels()
-        axis.get_legend().remove()
+    handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(6, len(labels)), frameon=False)
     figure.set_layout_engine("constrained")
     return figure
 
 
+def _with_intervals(rows: pd.DataFrame, x: str) -> pd.DataFrame:
+    """`mean`, `lower` and `upper` of the accuracy in percent at each value of the column `x`."""
+    found = {value: statistics.accuracy(at) for value, at in rows.groupby(x)}
+    return (
+        100
+        * pd.DataFrame({value: {"mean": one.mean, "lower": one.lower, "upper": one.upper} for value, one in found.items()}).T
+    )
+
+
 def _bars(axis: Axes, rows: pd.DataFrame, colours: Mapping[str, Colour], families: Mapping[str, str]) -> None:
-    """Grouped bars of the means with their standard deviations, and the paper's figures as marks."""
+    """Grouped bars of the means with their intervals, and the paper's figures as marks."""
     columns, defenses = list(rows["column"].unique()), list(rows["defense"].unique())
     width = 0.84 / len(defenses)
     for place, defense in enumerate(defenses):
@@ -162,7 +160,8 @@ def _bars(axis: Axes, rows: pd.DataFrame, colours: Mapping[str, Colour], familie
             x,
             bars["mean"],
             width,
-            yerr=bars["std"].fillna(0) if bars["std"].notna().any() else None,
+            yerr=(bars["mean"] - bars["lower"], bars["upper"] - bars["mean"]),
+            error_kw={"linewidth": 0.8},
             color=colours[defense],
             hatch=FAMILY_HATCHES[families[defense]],
             edgecolor="black",

@@ -1,4 +1,4 @@
-"""Tables with their text as Markdown and as a page of HTML: what Table I, the audit and the differences are read as."""
+"""Tables with their text as Markdown, HTML and LaTeX: what people read of Table I, the audit and the differences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ th, td { padding: 0.35em 0.7em; border-bottom: 1px solid #ddd; text-align: left;
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, a paragraph, and a table of text if there is one."""
+    """A heading, paragraphs with an empty line between, and a table of text if there is one."""
 
     heading: str
     text: str = ""
@@ -27,10 +27,10 @@ class Section:
 
 
 def to_markdown(title: str, sections: Sequence[Section]) -> str:
-    """A page of Markdown."""
-    parts = [f"# {title}"]
+    """A page of Markdown, without a heading of its own if the title is empty."""
+    parts = [f"# {title}"] if title else []
     for section in sections:
-        parts += [f"## {section.heading}"] if section.heading else []
+        parts += [f"### {section.heading}"] if section.heading else []
         parts += [section.text] if section.text else []
         if section.table is not None:
             table = section.table.map(lambda cell: cell.replace("|", "\\|"))
@@ -43,7 +43,7 @@ def to_html(title: str, sections: Sequence[Section]) -> str:
     parts = [f"<h1>{escape(title)}</h1>"]
     for section in sections:
         parts += [f"<h2>{escape(section.heading)}</h2>"] if section.heading else []
-        parts += [f"<p>{escape(section.text)}</p>"] if section.text else []
+        parts += [f"<p>{escape(paragraph)}</p>" for paragraph in section.text.split("\n\n") if paragraph]
         if section.table is not None:
             html = section.table.to_html(border=0, index=section.index)
             for sign, verdict in (("✓", "pass"), ("~", "warn"), ("✗", "fail")):
@@ -54,3 +54,31 @@ def to_html(title: str, sections: Sequence[Section]) -> str:
         f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{escape(title)}</title>'
         f"<style>{STYLE}</style></head>\n<body>\n{body}\n</body>\n</html>\n"
     )
+
+
+def to_latex(sections: Sequence[Section]) -> str:
+    """The tables of some sections for LaTeX with the package booktabs, a float each; the text without a table ends them."""
+    parts = []
+    for section in sections:
+        if section.table is None:
+            parts.append(_escape_latex(section.text) + "\n")
+            continue
+        escaped = section.table.map(_escape_latex).rename(index=_escape_latex, columns=_escape_latex)
+        layout = "l" + "r" * section.table.shape[1]
+        parts.append(escaped.to_latex(caption=_escape_latex(section.heading), column_format=layout))
+    return "\n".join(parts)
+
+
+LATEX: dict[str, str | int | None] = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "†": r"$\dagger$",
+}
+
+
+def _escape_latex(text: str) -> str:
+    return text.translate(str.maketrans(LATEX))

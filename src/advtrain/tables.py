@@ -1,130 +1,156 @@
-"""Table I: ours beside the paper's."""
+"""Table I, ours beside the paper's with its intervals and the audit's marks, and the differences between classifiers."""
 
+import itertools
 from collections.abc import Mapping
-from html import escape
 from typing import Any
 
 import pandas as pd
 
-from advtrain import paper
+from advtrain import paper, statistics
+from advtrain.audit import failed_checks, failures_in_words
+from advtrain.criteria import Check
 from advtrain.errors import InputError
+from advtrain.pages import Section
 
 SECONDS = "Seconds per epoch"
 RATIO = "Relative to FGSM-Adv"
 TIME = "Training time"
+ATTACKS = ("Original", "FGSM", "BIM(10)", "BIM(30)", "PGD", "AutoAttack")
+"""The paper's columns, then two stronger attacks that it does not have."""
+MARK = "†"
 
 
 def table_1(
-    evaluations: pd.DataFrame, timing: pd.DataFrame, datasets: Mapping[str, str], defenses: Mapping[str, str]
+    evaluations: pd.DataFrame,
+    timing: pd.DataFrame,
+    audit: pd.DataFrame,
+    datasets: Mapping[str, str],
+    defenses: Mapping[str, str],
 ) -> pd.DataFrame:
     """Table I in long form: a row for each figure.
 
     Args:
         evaluations: the evaluation table of all cells.
         timing: the table of `timing.summarise`.
+        audit: the table of `audit.audit_table`.
         datasets: title of each data set, by name, in order.
         defenses: title of each defense, by name, in order.
 
     Returns:
-        Columns `defense`, `title`, `group` (a data set's title, or Training time), `column`, `mean` and `std` (percent over
-        seeds, or seconds, or a ratio; std is NaN for one seed), `seeds`, `examples` and `paper` (NaN where it has none).
+        Columns `defense`, `title`, `group` (a data set's title, or Training time), `column`; `mean` and `std` over seeds (NaN
+        for one), `lower` and `upper` (accuracies in percent with their 95% interval; times as median and quartiles); `seeds`,
+        `examples`, `paper` (NaN where it has none), and `failed`: the classifier fails a check of the audit that casts doubt on
+        this figure.
 
     Raises:
         InputError: an evaluation or a time is missing.
     """
+    failed = failed_checks(audit)
     rows = []
     for defense, title in defenses.items():
         for dataset, group in datasets.items():
-            printed = paper.TABLE_1.get(defense, {}).get(dataset, (float("nan"),) * len(paper.COLUMNS))
-            for column, figure in zip(paper.COLUMNS, printed, strict=True):
+            printed = dict(zip(paper.COLUMNS, paper.TABLE_1.get(defense, {}).get(dataset, ()), strict=False))
+            for column in ATTACKS:
                 cell = _select(evaluations, dataset, defense, column)
+                found = statistics.accuracy(cell)
                 rows.append(
                     {
                         "defense": defense,
                         "title": title,
                         "group": group,
                         "column": column,
-                        "mean": 100 * cell["accuracy"].mean(),
-                        "std": 100 * cell["accuracy"].std(),
-                        "seeds": len(cell),
+                        "mean": 100 * found.mean,
+                        "std": 100 * found.std,
+                        "lower": 100 * found.lower,
+                        "upper": 100 * found.upper,
+                        "seeds": found.seeds,
                         "examples": cell["examples"].iloc[0],
-                        "paper": figure,
+                        "paper": printed.get(column, float("nan")),
+                        "failed": any(_doubts(check, column) for check in failed.get((dataset, defense), [])),
                     }
                 )
         rows.extend(_time_rows(timing, defense, title))
     return pd.DataFrame(rows)
 
 
-def wide_table_1(table: pd.DataFrame) -> pd.DataFrame:
-    """Table I as people read it: a row for each defense, a cell of text for each figure, the paper's in brackets.
+def differences(evaluations: pd.DataFrame, datasets: Mapping[str, str], defenses: Mapping[str, str]) -> pd.DataFrame:
+    """Accuracy of each classifier less that of each one before it, paired by seed, or by image where there is one seed.
+
+    Args:
+        evaluations: the evaluation table of all cells.
+        datasets: title of each data set, by name, in order.
+        defenses: title of each defense, by name, in order.
+
+    Returns:
+        Columns `dataset`, `column`, `defense`, `less`, `mean`, `std`, `lower`, `upper` (points), `seeds`.
+
+    Raises:
+        InputError: an evaluation is missing.
+    """
+    rows = []
+    for dataset, (less, defense), column in itertools.product(datasets, itertools.combinations(defenses, 2), ATTACKS):
+        found = statistics.difference(*(_select(evaluations, dataset, name, column) for name in (defense, less)))
+        figures = {name: 100 * getattr(found, name) for name in ("mean", "std", "lower", "upper")}
+        rows.append({"dataset": dataset, "column": column, "defense": defense, "less": less, **figures, "seeds": found.seeds})
+    return pd.DataFrame(rows)
+
+
+def page(
+    table: pd.DataFrame,
+    audit: pd.DataFrame,
+    datasets: Mapping[str, str],
+    defenses: Mapping[str, str],
+    scale: str,
+    device: str,
+) -> list[Section]:
+    """Table I as people read it: a table of text for each data set and for the time, and how to read them.
 
     Args:
         table: the table of `table_1`.
-
-    Returns:
-        Index: the defenses' titles. Columns: two levels, group and column. Cells such as "94.2 ± 0.3 [94.21]".
+        audit: the table of `audit.audit_table`.
+        datasets: title of each data set, by name, in order.
+        defenses: title of each defense, by name, in order.
+        scale: what the models were trained on, in words.
+        device: what the time was measured on.
     """
-    text = table.assign(text=[_cell_text(row) for row in table.to_dict("records")])
-    wide = text.pivot(index="title", columns=["group", "column"], values="text")
-    columns = pd.MultiIndex.from_frame(table[["group", "column"]].drop_duplicates())
-    return wide.loc[table["title"].unique(), columns].rename_axis(index=None, columns=[None, None])
+    sections = [Section(group, table=_wide(table[table["group"] == group])) for group in table["group"].unique()]
+    failures = failures_in_words(audit, datasets, defenses)
+    footnote = f"\n\n{MARK} The audit casts doubt on the figure: it may promise too much. {failures}." if failures else ""
+    return [*sections, Section("", caption(table, scale, device) + footnote)]
 
 
 def caption(table: pd.DataFrame, scale: str, device: str) -> str:
     """The sentence under Table I: what was measured, over how much, and how to read a cell."""
     seeds = int(table["seeds"].max())
-    examples = ", ".join(f"{n:,}" for n in sorted(table["examples"].dropna().astype(int).unique()))
-    spread = f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "of one seed"
+    numbers = table.dropna(subset="examples").astype({"examples": int}).groupby("examples", sort=False)["column"].unique()
+    examples = "; ".join(f"{', '.join(columns)} on {n:,}" for n, columns in numbers.items())
+    spread = (
+        f"mean ± standard deviation over {seeds} seeds (95% interval, t over seeds)"
+        if seeds > 1
+        else "of one seed (95% interval over images, Wilson; the seed's own luck comes on top)"
+    )
     return (
-        f"Test accuracy in percent on {examples} test images, {spread}; in brackets the paper's Table I, "
-        f"— where it has no figure. Trained at this scale: {scale}. Time: median over blocks of steps of all defenses in turn, "
-        f"on {device}; the paper's on a Tesla K20m, so compare the ratios."
+        f"Test accuracy in percent, {spread}, in brackets the paper's Table I. Test images: {examples}. PGD: worst case over "
+        f"random starts and two losses. AutoAttack: all four attacks. Trained at this scale: {scale}. Time: median (quartiles) "
+        f"over blocks of steps of all defenses in turn, on {device}; the paper's on a Tesla K20m, so compare the ratios."
     )
 
 
-def to_markdown(table: pd.DataFrame, note: str) -> str:
-    """The wide table as Markdown, groups and columns in one heading each."""
-    headings = [column if group == TIME else f"{group} {column}" for group, column in table.columns]
-    flat = table.set_axis(headings, axis=1)
-    return f"{flat.to_markdown(disable_numparse=True)}\n\n{note}\n"
-
-
-def to_html(table: pd.DataFrame, note: str) -> str:
-    """The wide table as an HTML page of its own."""
-    style = (
-        "body{font-family:sans-serif;margin:1.5em}table{border-collapse:collapse}caption{caption-side:bottom;text-align:left;"
-        "padding-top:.8em;max-width:70em;color:#444}th,td{padding:.35em .7em;text-align:right;border-bottom:1px solid #ddd;"
-        "white-space:nowrap}thead th{text-align:center}tbody th{text-align:left}"
+def differences_page(table: pd.DataFrame, datasets: Mapping[str, str], defenses: Mapping[str, str]) -> list[Section]:
+    """The differences as people read them: a row for each pair, a cell of text for each attack."""
+    text = table.assign(
+        pair=[f"{defenses[a]} less {defenses[b]}" for a, b in zip(table["defense"], table["less"], strict=True)],
+        text=[f"{row.mean:+.2f} ({row.lower:+.1f} to {row.upper:+.1f})" for row in table.itertuples()],
     )
-    body = table.to_html(border=0).replace("<thead>", f"<caption>{escape(note)}</caption>\n  <thead>", 1)
-    return (
-        f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>Table I</title><style>{style}</style></head>\n'
-        f"<body>\n{body}\n</body>\n</html>\n"
-    )
-
-
-def to_latex(table: pd.DataFrame, note: str) -> str:
-    """The wide table as a LaTeX float, for the package booktabs."""
-    escaped = table.map(_escape_latex).rename(index=_escape_latex, columns=_escape_latex)
-    latex: str = escaped.to_latex(
-        caption=_escape_latex(note), label="tab:table1", column_format="l" + "r" * table.shape[1], multicolumn_format="c"
-    )
-    return latex
-
-
-LATEX: dict[str, str | int | None] = {
-    **{character: f"\\{character}" for character in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "±": r"$\pm$",
-    "×": r"$\times$",
-    "—": "---",
-}
-
-
-def _escape_latex(text: str) -> str:
-    return text.translate(str.maketrans(LATEX))
+    paired = "seed" if table["seeds"].max() > 1 else "image (one seed: the seeds' own luck comes on top)"
+    note = f"Points of test accuracy with 95% intervals, paired by {paired}. An interval without 0 is a difference that shows."
+    sections = []
+    for dataset, title in datasets.items():
+        wide = text[text["dataset"] == dataset].pivot(index="pair", columns="column", values="text")
+        sections.append(
+            Section(title, table=wide.loc[text["pair"].unique(), list(ATTACKS)].rename_axis(index=None, columns=None))
+        )
+    return [Section("", note), *sections]
 
 
 def _select(evaluations: pd.DataFrame, dataset: str, defense: str, column: str) -> pd.DataFrame:
@@ -134,11 +160,18 @@ def _select(evaluations: pd.DataFrame, dataset: str, defense: str, column: str) 
         iterations = int(column[4:-1])
         bim = (cell["attack"] == "bim") & (cell["iterations"] == iterations)
         cell = cell[bim & (cell["iterate"] == cell["iterations"])]
+    elif column == "PGD":
+        cell = cell[(cell["attack"] == "pgd") & (cell["loss"] == "worst")]
     else:
-        cell = cell[cell["attack"] == {"Original": "clean", "FGSM": "fgsm"}[column]]
+        cell = cell[cell["attack"] == {"Original": "clean", "FGSM": "fgsm", "AutoAttack": "autoattack"}[column]]
     if cell.empty:
         raise InputError(f"Table I needs {column} of {dataset}/{defense}, which was not evaluated; add it to the configuration")
     return cell
+
+
+def _doubts(check: Check, column: str) -> bool:
+    """Whether a failure of the check casts doubt on the figures of a column; clean accuracy needs no attack."""
+    return column != "Original" and (check.doubts_pgd or column not in ("PGD", "AutoAttack"))
 
 
 def _time_rows(timing: pd.DataFrame, defense: str, title: str) -> list[dict[str, Any]]:
@@ -146,17 +179,37 @@ def _time_rows(timing: pd.DataFrame, defense: str, title: str) -> list[dict[str,
     if timed.empty:
         raise InputError(f"Table I needs the training time of {defense}, which was not measured")
     seconds = paper.SECONDS_PER_EPOCH.get(defense, float("nan"))
-    row = {"defense": defense, "title": title, "group": TIME, "std": float("nan")}
+    printed = {SECONDS: ("seconds", seconds), RATIO: ("ratio", seconds / paper.SECONDS_PER_EPOCH["fgsm_adv"])}
     return [
-        {**row, "column": SECONDS, "mean": timed["seconds_median"].iloc[0], "paper": seconds},
-        {**row, "column": RATIO, "mean": timed["ratio_median"].iloc[0], "paper": seconds / paper.SECONDS_PER_EPOCH["fgsm_adv"]},
+        {
+            "defense": defense,
+            "title": title,
+            "group": TIME,
+            "column": column,
+            "mean": timed[f"{name}_median"].iloc[0],
+            "lower": timed[f"{name}_lower"].iloc[0],
+            "upper": timed[f"{name}_upper"].iloc[0],
+            "paper": figure,
+            "failed": False,
+        }
+        for column, (name, figure) in printed.items()
     ]
 
 
+def _wide(table: pd.DataFrame) -> pd.DataFrame:
+    """A row for each classifier, a cell of text for each figure."""
+    text = table.assign(text=[_cell_text(row) for row in table.to_dict("records")])
+    wide = text.pivot(index="title", columns="column", values="text")
+    return wide.loc[table["title"].unique(), table["column"].unique()].rename_axis(index=None, columns=None)
+
+
 def _cell_text(row: Mapping[str, Any]) -> str:
-    sign = "×" if row["column"] == RATIO else ""
-    ours = f"{row['mean']:.2f}{sign}" if pd.notna(row["mean"]) else "—"
+    """Such as "94.20 ± 0.31 (93.8 to 94.6) [94.21] †": ours, over seeds, its interval, the paper's, the audit's mark."""
+    digits = 2 if row["group"] == TIME else 1
+    parts = [f"{row['mean']:.2f}"]
     if pd.notna(row["std"]):
-        ours += f" ± {row['std']:.2f}"
-    printed = f"{row['paper']:.2f}{sign}" if pd.notna(row["paper"]) else "—"
-    return f"{ours} [{printed}]"
+        parts.append(f"± {row['std']:.2f}")
+    parts.append(f"({row['lower']:.{digits}f} to {row['upper']:.{digits}f})")
+    if pd.notna(row["paper"]):
+        parts.append(f"[{row['paper']:.2f}]")
+    return " ".join([*parts, *([MARK] if row["failed"] else [])])
