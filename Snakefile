@@ -17,6 +17,7 @@ include: "rules/validate.smk"
 include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/train.smk"
+include: "rules/histories.smk"
 include: "rules/evaluate.smk"
 include: "rules/timing.smk"
 include: "rules/paper.smk"
@@ -30,6 +31,6 @@ rule all:
         table=multiext("<results>/table1", ".parquet", ".csv", ".md", ".tex", ".html"),
         figures=expand(
             "<results>/{figure}.{format}",
-            figure=["figure1", "figure2", "table1_bars"],
+            figure=["figure1", "figure2", "table1_bars", "histories"],
             format=["svg", "pdf", "png"],
         ),
