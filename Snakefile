@@ -8,6 +8,9 @@ min_version("9.27.0")
 configfile: "config/config.yaml"
 
 
+report: "report/workflow.rst"
+
+
 # One GPU job at a time on each machine, not on the whole cluster.
 resource_scopes:
     gpu="local",
