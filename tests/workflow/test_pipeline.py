@@ -148,11 +148,3 @@ def test_a_second_run_does_nothing(finished: Workspace) -> None:
     result = finished.snakemake("--cores", "2", "--", "all")
     assert result.returncode == 0
     assert "Nothing to be done" in result.stdout + result.stderr
-
-
-def test_the_report_builds(finished: Workspace) -> None:
-    result = finished.snakemake("--report", "report.html", "--", "all")
-    assert result.returncode == 0, result.stderr
-    report = (finished.folder / "report.html").read_text()
-    for name in ("figure1.svg", "figure2.svg", "table1_bars.svg", "table1.html"):
-        assert name in report
