@@ -12,9 +12,11 @@ unexport PYTHONDONTWRITEBYTECODE
 
 quick: .venv/installed
 	snakemake --cores $(CORES) --configfile config/quick.yaml -- all
+	snakemake --configfile config/quick.yaml --report results/quick/report.html -- all
 
 all: .venv/installed
 	snakemake --cores $(CORES) -- all
+	snakemake --report results/report.html -- all
 
 test: .venv/installed
 	pytest -n logical --dist worksteal

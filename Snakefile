@@ -8,6 +8,9 @@ min_version("9.27.0")
 configfile: "config/config.yaml"
 
 
+report: "report/workflow.rst"
+
+
 # One GPU job at a time on each machine, not on the whole cluster.
 resource_scopes:
     gpu="local",
@@ -17,6 +20,7 @@ include: "rules/validate.smk"
 include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/train.smk"
+include: "rules/histories.smk"
 include: "rules/evaluate.smk"
 include: "rules/audit.smk"
 include: "rules/timing.smk"
@@ -33,6 +37,6 @@ rule all:
         differences=multiext("<results>/differences", ".parquet", ".md", ".html"),
         figures=expand(
             "<results>/{figure}.{format}",
-            figure=["figure1", "figure2", "table1_bars", "transfer"],
+            figure=["figure1", "figure2", "table1_bars", "transfer", "histories"],
             format=["svg", "pdf", "png"],
         ),

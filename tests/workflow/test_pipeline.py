@@ -12,13 +12,14 @@ from advtrain.results import EVALUATION_SCHEMA, read_provenance, read_table
 from workspace import DATASETS, DEFENSES, Workspace
 
 CELLS = [(dataset, defense) for dataset in DATASETS for defense in DEFENSES]
+PICTURES = ("figure1", "figure2", "table1_bars", "histories")
 
 
 def test_every_file_of_the_design_is_there(finished_run: Workspace) -> None:
     results = finished_run.results
     expected = ["timing.parquet"]
     expected += [f"table1.{kind}" for kind in ("parquet", "csv", "md", "tex", "html")]
-    expected += [f"{name}.{kind}" for name in ("figure1", "figure2", "table1_bars") for kind in ("svg", "pdf", "png")]
+    expected += [f"{name}.{kind}" for name in PICTURES for kind in ("svg", "pdf", "png")]
     for dataset, defense in CELLS:
         expected += [f"{dataset}/{defense}.parquet"]
         expected += [f"models/{dataset}/{defense}.pt", f"models/{dataset}/{defense}.history.parquet"]
@@ -128,7 +129,7 @@ def test_table_1_has_the_means_over_seeds(finished_run: Workspace) -> None:
 
 
 def test_the_pictures_are_not_empty(finished_run: Workspace) -> None:
-    for name in ("figure1", "figure2", "table1_bars"):
+    for name in PICTURES:
         with Image.open(finished_run.results / f"{name}.png") as picture:
             assert picture.width > 1000
             assert len(picture.convert("RGB").getcolors(2**24)) > 50
@@ -147,11 +148,3 @@ def test_a_second_run_does_nothing(finished: Workspace) -> None:
     result = finished.snakemake("--cores", "2", "--", "all")
     assert result.returncode == 0
     assert "Nothing to be done" in result.stdout + result.stderr
-
-
-def test_the_report_builds(finished: Workspace) -> None:
-    result = finished.snakemake("--report", "report.html", "--", "all")
-    assert result.returncode == 0, result.stderr
-    report = (finished.folder / "report.html").read_text()
-    for name in ("figure1.svg", "figure2.svg", "table1_bars.svg", "table1.html"):
-        assert name in report

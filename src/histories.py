@@ -1,0 +1,39 @@
+"""Draw the training histories: accuracies on training images against the epoch."""
+
+from pathlib import Path
+
+import click
+import pandas as pd
+
+from advtrain.figures import save_figure
+from advtrain.histories import histories_figure
+from advtrain.results import read_table
+from command import FILE, Command, Json
+
+
+@click.command(cls=Command)
+@click.argument("tables", nargs=-1, required=True, type=FILE)
+@click.option("--datasets", required=True, type=Json(), help="Title of each data set, as a JSON object.")
+@click.option("--defenses", required=True, type=Json(), help="Title of each defense, as a JSON object.")
+@click.option("--iterations", required=True, type=click.IntRange(min=1), help="N of the BIM that watched.")
+@click.option("--figure", "figures", required=True, multiple=True, type=FILE, help="Output: .svg, .pdf or .png; several.")
+def main(
+    tables: tuple[Path, ...],
+    datasets: dict[str, str],
+    defenses: dict[str, str],
+    iterations: int,
+    figures: tuple[Path, ...],
+) -> None:
+    """Draw the histories in TABLES, named {dataset}/{defense}.history.parquet."""
+    histories = pd.concat(
+        [
+            read_table(table).to_pandas().assign(dataset=table.parent.name, defense=table.name.removesuffix(".history.parquet"))
+            for table in tables
+        ],
+        ignore_index=True,
+    )
+    save_figure(histories_figure(histories, datasets, defenses, iterations), list(figures))
+
+
+if __name__ == "__main__":
+    main()
