@@ -3,10 +3,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from matplotlib import colors
+from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 
-from advtrain.figures import figure_1, figure_2, save_figure, table_1_bars
+from advtrain.figures import figure_1, figure_2, save_figure, table_1_bars, transfer_map
 from advtrain.results import evaluation_table
+from advtrain.statistics import accuracy
 from synthetic import outcome_row
 
 DATASETS = {"mnist": "MNIST", "fmnist": "Fashion-MNIST"}
@@ -51,7 +53,9 @@ def test_figure_2_has_each_iterate_from_the_clean_image_on() -> None:
 
 
 def test_axes_are_labelled() -> None:
-    for figure in (figure_1(evaluations(), DATASETS, DEFENSES), figure_2(evaluations(), DATASETS, DEFENSES)):
+    rows = evaluations()
+    trace = rows[rows["iterations"] == 10]
+    for figure in (figure_1(rows, DATASETS, DEFENSES), figure_2(trace, DATASETS, DEFENSES)):
         for axis in figure.axes:
             assert "BIM" in axis.get_xlabel()
             assert axis.get_ylabel() == "Test accuracy (%)"
@@ -72,15 +76,19 @@ def test_lines_differ_in_marker_so_that_grey_is_enough() -> None:
 @pytest.fixture
 def bars() -> Figure:
     rows = [
-        {"defense": d, "title": t, "group": g, "column": c, "mean": m, "std": float("nan"), "paper": m + 1}
+        {"defense": d, "title": t, "group": g, "column": c, "mean": m, "lower": m - 2, "upper": m + 1, "paper": m + 1}
         for d, t in DEFENSES.items()
         for g, c, m in (("MNIST", "FGSM", 90.0), ("MNIST", "BIM(10)", 80.0), ("Training time", "Relative to FGSM-Adv", 1.2))
     ]
     return table_1_bars(pd.DataFrame(rows), FAMILIES)
 
 
+def bars_by_title(figure: Figure) -> dict[str, BarContainer]:
+    return {bars.get_label(): bars for bars in figure.axes[0].containers if isinstance(bars, BarContainer)}
+
+
 def test_bars_of_single_adv_are_blue_and_of_iter_adv_green(bars: Figure) -> None:
-    by_title = {container.get_label(): container.patches for container in bars.axes[0].containers}
+    by_title = {title: container.patches for title, container in bars_by_title(bars).items()}
     red, green, blue, _ = by_title["Proposed"][0].get_facecolor()
     assert blue > max(red, green)
     red, green, blue, _ = by_title["BIM(10)-Adv"][0].get_facecolor()
@@ -89,7 +97,7 @@ def test_bars_of_single_adv_are_blue_and_of_iter_adv_green(bars: Figure) -> None
 
 
 def test_families_of_bars_differ_in_hatch_so_that_grey_is_enough(bars: Figure) -> None:
-    hatches = {container.get_label(): container.patches[0].get_hatch() for container in bars.axes[0].containers}
+    hatches = {title: container.patches[0].get_hatch() for title, container in bars_by_title(bars).items()}
     assert len(set(hatches.values())) == 3, hatches
 
 
@@ -97,6 +105,37 @@ def test_the_paper_s_figures_are_marks_on_the_bars(bars: Figure) -> None:
     marks = [line for line in bars.axes[0].lines if line.get_marker() == "D"]
     assert [list(line.get_ydata()) for line in marks] == [[91.0, 81.0]] * 3
     assert all(colors.same_color(line.get_color(), "white") for line in marks)
+
+
+def test_bars_have_their_intervals_as_lines(bars: Figure) -> None:
+    (lines,) = bars_by_title(bars)["Proposed"].errorbar.lines[2]
+    segments = lines.get_segments()
+    assert [sorted(y for _, y in segment) for segment in segments] == [[88.0, 91.0], [78.0, 81.0]]
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_lines_have_their_intervals_as_bands(seeds: int) -> None:
+    rows = evaluations()
+    figure = figure_1(rows[rows["seed"] < seeds], DATASETS, DEFENSES)
+    at_5 = rows[(rows["dataset"] == "mnist") & (rows["defense"] == "proposed") & (rows["iterations"] == 5)]
+    expected = accuracy(at_5[at_5["seed"] < seeds])
+    band = figure.axes[0].collections[1].get_paths()[0].vertices
+    heights = [y for x, y in band if x == 5]
+    assert (min(heights), max(heights)) == (pytest.approx(100 * expected.lower), pytest.approx(100 * expected.upper))
+
+
+def test_the_transfer_map_has_sources_as_rows_and_targets_as_columns() -> None:
+    rows = [
+        {"dataset": d, "seed": 0, "source": s, "target": t, "accuracy": 0.1 * i + 0.3 * j}
+        for d in DATASETS
+        for i, s in enumerate([*DEFENSES, "any other"])
+        for j, t in enumerate(DEFENSES)
+    ]
+    figure = transfer_map(pd.DataFrame(rows), DATASETS, DEFENSES)
+    assert [axis.get_title() for axis in figure.axes] == ["(a) MNIST: accuracy (%)", "(b) Fashion-MNIST: accuracy (%)"]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == list(DEFENSES.values())
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts == ["0", "30", "60", "10", "40", "70", "20", "50", "80"]
 
 
 def test_equal_figures_give_equal_files_in_each_format(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ def test_every_file_of_the_design_is_there(finished_run: Workspace) -> None:
     results = finished_run.results
     expected = ["timing.parquet"]
     expected += [f"table1.{kind}" for kind in ("parquet", "csv", "md", "tex", "html")]
+    expected += [f"{name}.{kind}" for name in ("audit", "differences") for kind in ("parquet", "md", "html")]
     expected += [f"{name}.{kind}" for name in PICTURES for kind in ("svg", "pdf", "png")]
     for dataset, defense in CELLS:
         expected += [f"{dataset}/{defense}.parquet"]

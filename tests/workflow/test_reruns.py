@@ -9,22 +9,25 @@ import pytest
 from advtrain import checkpoint
 from workspace import DATASETS, DEFENSES, Workspace
 
-PAPER = {("table1", ""), ("figure1", ""), ("figure2", ""), ("table1_bars", "")}
+PICTURES = {("figure1", ""), ("figure2", ""), ("table1_bars", ""), ("transfer_map", "")}
+TABLES = {("table1", ""), ("differences", ""), ("audit", "")}
+PAPER = PICTURES | TABLES
+TRANSFERS = {("transfer", dataset) for dataset in DATASETS}
 TIMING = {("time_epochs", "")}
 HISTORIES = {("histories", "")}
 EVALUATED_BY = ("sweep_bim", "trace_bim", "strong", "autoattack")
 
 
 def cell(dataset: str, defense: str) -> set[tuple[str, str]]:
-    return {(rule, f"{dataset}/{defense}") for rule in ("train", *EVALUATED_BY, "collect")}
+    return {(rule, f"{dataset}/{defense}") for rule in ("train", *EVALUATED_BY, "collect", "audit_model")}
 
 
 def cells(defense: str) -> set[tuple[str, str]]:
     return set().union(*(cell(dataset, defense) for dataset in DATASETS))
 
 
-EVALUATIONS = {job for defense in DEFENSES for job in cells(defense) if job[0] != "train"}
-EVERYTHING = {job for defense in DEFENSES for job in cells(defense)} | PAPER | TIMING | HISTORIES
+EVALUATIONS = {job for defense in DEFENSES for job in cells(defense) if job[0] != "train"} | TRANSFERS
+EVERYTHING = TRANSFERS | {job for defense in DEFENSES for job in cells(defense)} | PAPER | TIMING | HISTORIES
 
 
 def test_nothing_without_an_edit(finished: Workspace) -> None:
@@ -33,18 +36,18 @@ def test_nothing_without_an_edit(finished: Workspace) -> None:
 
 def test_a_defense_s_setting_reruns_that_defense(finished: Workspace) -> None:
     finished.configure(defenses={"proposed": {"training": {"reset_epochs": 10}}})
-    assert finished.dry_run("--", "all") == cells("proposed") | PAPER | TIMING | HISTORIES
+    assert finished.dry_run("--", "all") == cells("proposed") | TRANSFERS | PAPER | TIMING | HISTORIES
 
 
 def test_a_defense_s_file_reruns_the_classifiers_that_it_trains(finished: Workspace) -> None:
     finished.edit("src/advtrain/defenses/bim_adv.py", "epsilon=self.epsilon,", "epsilon=1.0 * self.epsilon,")
-    assert finished.dry_run("--", "all") == cells("bim10_adv") | cells("bim30_adv") | PAPER | TIMING | HISTORIES
+    assert finished.dry_run("--", "all") == cells("bim10_adv") | cells("bim30_adv") | TRANSFERS | PAPER | TIMING | HISTORIES
 
 
 def test_a_data_set_s_epsilon_reruns_that_data_set(finished: Workspace) -> None:
     finished.edit("config/config.yaml", "epsilon: 0.2", "epsilon: 0.1")
     expected = set().union(*(cell("fmnist", defense) for defense in DEFENSES))
-    assert finished.dry_run("--", "all") == expected | PAPER | HISTORIES
+    assert finished.dry_run("--", "all") == expected | {("transfer", "fmnist")} | PAPER | HISTORIES
 
 
 def test_the_attack_s_code_reruns_everything(finished: Workspace) -> None:
@@ -53,7 +56,7 @@ def test_the_attack_s_code_reruns_everything(finished: Workspace) -> None:
 
 
 def test_the_evaluation_s_code_retrains_nothing(finished: Workspace) -> None:
-    finished.edit("src/cell.py", "rows = []", "rows = list()")
+    finished.edit("src/cell.py", "networks = {}", "networks = dict()")
     assert finished.dry_run("--", "all") == EVALUATIONS | PAPER
 
 
@@ -75,13 +78,24 @@ def test_the_rule_s_code_is_what_a_checkpoint_belongs_to(workspace: Workspace) -
 
 def test_the_sweep_s_iterations_rerun_no_training(finished: Workspace) -> None:
     finished.configure(evaluation={"sweep_iterations": [1, 2, 5, 10, 30]})
-    expected = {job for job in EVALUATIONS if job[0] in ("sweep_bim", "collect")}
+    expected = {job for job in EVALUATIONS if job[0] in ("sweep_bim", "collect", "audit_model", "transfer")}
     assert finished.dry_run("--", "all") == expected | PAPER
 
 
 def test_a_figure_s_code_reruns_the_pictures(finished: Workspace) -> None:
     finished.edit("src/advtrain/figures.py", "PANEL_INCHES = (4.6, 3.6)", "PANEL_INCHES = (4.8, 3.6)")
-    assert finished.dry_run("--", "all") == (PAPER - {("table1", "")}) | HISTORIES
+    assert finished.dry_run("--", "all") == PICTURES | HISTORIES
+
+
+def test_a_criterion_of_the_audit_attacks_nothing_again(finished: Workspace) -> None:
+    finished.edit("src/advtrain/criteria.py", "Noise is the weakest attack of all.", "No attack is weaker.")
+    assert finished.dry_run("--", "all") == TABLES | {("table1_bars", "")}
+
+
+def test_the_audit_s_numbers_attack_again_for_the_audit_only(finished: Workspace) -> None:
+    finished.configure(audit={"square_queries": 2, "noise_draws": 20})
+    expected = {job for job in EVALUATIONS if job[0] == "audit_model"}
+    assert finished.dry_run("--", "all") == expected | {("audit", ""), ("table1", ""), ("table1_bars", "")}
 
 
 def test_a_title_redraws_and_retrains_nothing(finished: Workspace) -> None:
@@ -113,9 +127,8 @@ def test_an_added_seed_retrains(finished: Workspace) -> None:
 
 
 def test_a_single_target_runs_just_what_it_needs(workspace: Workspace) -> None:
-    assert workspace.dry_run("--", "results/tiny/fmnist/proposed.parquet") == {("download", "fmnist")} | cell(
-        "fmnist", "proposed"
-    )
+    expected = {("download", "fmnist"), *cell("fmnist", "proposed")} - {("audit_model", "fmnist/proposed")}
+    assert workspace.dry_run("--", "results/tiny/fmnist/proposed.parquet") == expected
 
 
 def test_a_defense_is_added_by_a_file_and_an_entry(finished: Workspace) -> None:
@@ -124,7 +137,7 @@ def test_a_defense_is_added_by_a_file_and_an_entry(finished: Workspace) -> None:
     )
     training = {"method": "half_adv", "labels": "ground_truth"}
     finished.configure(defenses={"half_adv": {"title": "Half", "family": "single_adv", "training": training}})
-    assert finished.dry_run("--", "all") == cells("half_adv") | PAPER | TIMING | HISTORIES
+    assert finished.dry_run("--", "all") == cells("half_adv") | TRANSFERS | PAPER | TIMING | HISTORIES
     result = finished.snakemake("--cores", "2", "--", "results/tiny/models/mnist/half_adv.pt")
     assert result.returncode == 0, result.stderr
 
