@@ -125,9 +125,15 @@ def _curves(rows: pd.DataFrame, x: str, label: str, datasets: Mapping[str, str],
     for letter, axis, (dataset, title) in zip("abcdefgh", axes[0], datasets.items(), strict=False):
         for (defense, name), colour, marker in zip(defenses.items(), itertools.cycle(CURVE_COLOURS), MARKERS, strict=False):
             line = _with_intervals(rows[(rows["dataset"] == dataset) & (rows["defense"] == defense)], x)
-            style = "-" if defense in paper.IN_FIGURES_1_AND_2 else (0, (4, 2))
             axis.plot(
-                line.index, line["mean"], color=colour, marker=marker, linestyle=style, markeredgecolor="white", label=name
+                line.index,
+                line["mean"],
+                color=colour,
+                marker=marker,
+                linestyle="-" if defense in paper.IN_FIGURES_1_AND_2 else (0, (4, 2)),
+                markeredgecolor="white",
+                markeredgewidth=0.7,
+                label=name,
             )
             axis.fill_between(line.index, line["lower"], line["upper"], color=colour, alpha=0.2, linewidth=0)
         axis.axhline(CHANCE, color="black", linewidth=0.8, linestyle=":")

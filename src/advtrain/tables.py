@@ -39,8 +39,8 @@ def table_1(
     Returns:
         Columns `defense`, `title`, `group` (a data set's title, or Training time), `column`; `mean` and `std` over seeds (NaN
         for one), `lower` and `upper` (accuracies in percent with their 95% interval; times as median and quartiles); `seeds`,
-        `examples`, `paper` (NaN where it has none), and `failed`: the classifier fails a check of the audit that casts doubt on
-        this figure.
+        `examples`, the attack's `iterations` and `restarts`, `paper` (NaN where it has none), and `failed`: the classifier
+        fails a check of the audit that casts doubt on this figure.
 
     Raises:
         InputError: an evaluation or a time is missing.
@@ -65,6 +65,8 @@ def table_1(
                         "upper": 100 * found.upper,
                         "seeds": found.seeds,
                         "examples": cell["examples"].iloc[0],
+                        "iterations": cell["iterations"].iloc[0],
+                        "restarts": cell["restarts"].iloc[0],
                         "paper": printed.get(column, float("nan")),
                         "failed": any(_doubts(check, column) for check in failed.get((dataset, defense), [])),
                     }
@@ -124,15 +126,17 @@ def caption(table: pd.DataFrame, scale: str, device: str) -> str:
     seeds = int(table["seeds"].max())
     numbers = table.dropna(subset="examples").astype({"examples": int}).groupby("examples", sort=False)["column"].unique()
     examples = "; ".join(f"{', '.join(columns)} on {n:,}" for n, columns in numbers.items())
+    pgd = table[table["column"] == "PGD"].iloc[0]
     spread = (
         f"mean ± standard deviation over {seeds} seeds (95% interval, t over seeds)"
         if seeds > 1
         else "of one seed (95% interval over images, Wilson; the seed's own luck comes on top)"
     )
     return (
-        f"Test accuracy in percent, {spread}, in brackets the paper's Table I. Test images: {examples}. PGD: worst case over "
-        f"random starts and two losses. AutoAttack: all four attacks. Trained at this scale: {scale}. Time: median (quartiles) "
-        f"over blocks of steps of all defenses in turn, on {device}; the paper's on a Tesla K20m, so compare the ratios."
+        f"Test accuracy in percent, {spread}, in brackets the paper's Table I. Test images: {examples}. PGD: the worst of "
+        f"{pgd['restarts']:.0f} restarts of {pgd['iterations']:.0f} iterations on two losses. AutoAttack: all four attacks. "
+        f"Trained at this scale: {scale}. Time: median (quartiles) over blocks of steps of all defenses in turn, on {device}; "
+        "the paper's on a Tesla K20m, so compare the ratios."
     )
 
 
