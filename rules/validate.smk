@@ -21,8 +21,9 @@ def wrong_together(config):
             yield "{}.{}: {} are more than evaluation.examples ({})".format(
                 section, key, config[section][key], config["evaluation"]["examples"]
             )
-    if config["autoattack"]["fab_square_examples"] > config["autoattack"]["apgd_examples"]:
-        yield "autoattack.fab_square_examples: more than apgd_examples"
+    apgd, fab_square = (config["autoattack"][key] for key in ("apgd_examples", "fab_square_examples"))
+    if fab_square > apgd:
+        yield "autoattack.fab_square_examples: {} are more than apgd_examples ({})".format(fab_square, apgd)
     for section in ("datasets", "defenses"):
         titles = [entry["title"] for entry in config[section].values()]
         for title in sorted({title for title in titles if titles.count(title) > 1}):

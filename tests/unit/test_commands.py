@@ -182,20 +182,38 @@ def test_a_full_disk_is_named_and_leaves_no_half_written_output(train_options: d
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_a_model_that_is_damaged_is_named_by_the_evaluation(train_options: dict[str, str], tmp_path: Path) -> None:
+@pytest.fixture
+def cell_options(train_options: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """What every evaluation of a cell is asked, with a model that is none."""
     (tmp_path / "m.pt").write_bytes(b"not a model")
-    options = {
+    return {
         **{key: train_options[key] for key in ("dataset", "defense", "images", "labels", "epsilon", "device")},
         "examples": "64",
         "subset-seed": "0",
         "batch-size": "32",
         "model": str(tmp_path / "m.pt"),
         "output": str(tmp_path / "out.parquet"),
-        "iterations": "1,2",
     }
-    assert_refused(run("sweep_bim", options), "m.pt: damaged")
-    assert_refused(run("sweep_bim", {**options, "epsilon": "0"}), "epsilon is 0.0")
-    assert_refused(run("trace_bim", {**options, "iterations": "0"}), "0 is not in the range")
+
+
+PGD = '{"iterations": 4, "step_factor": 2.5, "restarts": 2, "seed": 0}'
+
+
+@pytest.mark.parametrize(
+    ("script", "own", "wrong", "named"),
+    [
+        ("sweep_bim", {"iterations": "1,2"}, {}, "m.pt: damaged"),
+        ("sweep_bim", {"iterations": "1,2"}, {"epsilon": "0"}, "epsilon is 0.0"),
+        ("trace_bim", {}, {"iterations": "0"}, "0 is not in the range"),
+        ("strong", {"pgd": PGD}, {}, "m.pt: damaged"),
+        ("strong", {}, {"pgd": '{"iterations": 4}'}, "it needs iterations, step_factor, restarts and seed"),
+        ("strong", {}, {"pgd": PGD.replace("4", "0")}, "iterations is 0"),
+    ],
+)
+def test_a_wrong_option_of_an_evaluation_is_named(
+    cell_options: dict[str, str], tmp_path: Path, script: str, own: dict[str, str], wrong: dict[str, str], named: str
+) -> None:
+    assert_refused(run(script, {**cell_options, **own, **wrong}), named)
     assert not (tmp_path / "out.parquet").exists()
 
 

@@ -85,6 +85,9 @@ def test_the_schema_has_no_key_that_the_configuration_does_not_use() -> None:
         ({"defenses": {"proposed": {"training": {"step_divisor": -1}}}}, "-1 is less than or equal to the minimum of 0"),
         ({"defenses": {"fgsm_adv": {"training": {"labels": True}}}}, "True is not one of ['ground_truth', 'predicted']"),
         ({"training": {"seeds": [2**64]}}, "18446744073709551616 is greater than the maximum"),
+        ({"strong": {"pgd": {"restarts": 1}}}, "1 is less than the minimum of 2"),
+        ({"strong": {"pgd": {"step_size": 0.01}}}, "'step_size' was unexpected"),
+        ({"audit": {"square_queries": 0}}, "0 is less than the minimum of 1"),
         ({"device": "tpu"}, "'tpu' is not one of ['auto', 'cuda', 'mps', 'cpu']"),
     ],
 )
@@ -109,6 +112,8 @@ def test_keys_that_are_wrong_together_are_named_each_in_a_line(workspace: Worksp
     workspace.configure(
         timing={"dataset": "cifar10"},
         evaluation={"sweep_iterations": [1, 10]},
+        strong={"examples": 49},
+        autoattack={"apgd_examples": 49, "fab_square_examples": 50},
         datasets={"fmnist": {"title": "MNIST"}},
         training={"epochs": 7},
         defenses={"atda": {"training": {"method": "adta"}}},
@@ -116,9 +121,12 @@ def test_keys_that_are_wrong_together_are_named_each_in_a_line(workspace: Worksp
     result = workspace.snakemake("--cores", "1", "--", "all")
     assert result.returncode != 0
     lines = result.stderr.partition("The configuration is wrong.\n")[2].splitlines()
-    assert lines[:5] == [
+    assert lines[:8] == [
         "timing.dataset: 'cifar10' is not one of the datasets",
         "evaluation.sweep_iterations: 30 is missing, which Table I needs",
+        "strong.examples: 49 are more than evaluation.examples (48)",
+        "autoattack.apgd_examples: 49 are more than evaluation.examples (48)",
+        "autoattack.fab_square_examples: 50 are more than apgd_examples (49)",
         "datasets: two have the title 'MNIST'",
         "defenses.atda.training.method: there is no src/advtrain/defenses/adta.py",
         "training.epochs: 7 ends within a cycle of defenses.proposed (3 epochs), where robustness is low",
