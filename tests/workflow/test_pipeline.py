@@ -19,7 +19,7 @@ def test_every_file_of_the_design_is_there(finished_run: Workspace) -> None:
     results = finished_run.results
     expected = ["timing.parquet", "timing_blocks.parquet"]
     expected += [f"table1.{kind}" for kind in ("parquet", "csv", "md", "tex", "html")]
-    expected += [f"{name}.{kind}" for name in ("audit", "differences") for kind in ("parquet", "md", "html")]
+    expected += [f"{name}.{kind}" for name in ("audit", "differences", "claims") for kind in ("parquet", "md", "html")]
     expected += [f"{name}.{kind}" for name in PICTURES for kind in ("svg", "pdf", "png")]
     for dataset, defense in CELLS:
         expected += [f"{dataset}/{defense}.parquet"]
@@ -136,6 +136,17 @@ def test_table_1_has_the_means_over_seeds(finished_run: Workspace) -> None:
     assert row["paper"] == 49.1
     text = (finished_run.results / "table1.md").read_text()
     assert "48 test images" in text
+    assert "small_cnn, 96 images, 3 epochs, batch 32" in text
+
+
+def test_every_claim_has_a_verdict(finished_run: Workspace) -> None:
+    table = read_table(finished_run.results / "claims.parquet").to_pandas().set_index("key")
+    assert len(table) == 11
+    assert set(table["verdict"]) <= {"holds", "holds in part", "does not hold", "cannot be told"}
+    reasons = table.loc[[len(ours) == 0 for ours in table["ours"]], "rule"]
+    assert reasons.to_dict() == {"bim_converges": "not evaluated here: BIM(5) of mnist/bim10_adv"}
+    text = (finished_run.results / "claims.md").read_text()
+    assert "48 test images, of 2 seeds" in text
     assert "small_cnn, 96 images, 3 epochs, batch 32" in text
 
 
