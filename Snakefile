@@ -25,6 +25,7 @@ include: "rules/evaluate.smk"
 include: "rules/audit.smk"
 include: "rules/timing.smk"
 include: "rules/paper.smk"
+include: "rules/claims.smk"
 
 
 rule all:
@@ -35,6 +36,7 @@ rule all:
         audit=multiext("<results>/audit", ".parquet", ".md", ".html"),
         table=multiext("<results>/table1", ".parquet", ".csv", ".md", ".tex", ".html"),
         differences=multiext("<results>/differences", ".parquet", ".md", ".html"),
+        claims=multiext("<results>/claims", ".parquet", ".md", ".html"),
         figures=expand(
             "<results>/{figure}.{format}",
             figure=["figure1", "figure2", "table1_bars", "transfer", "histories"],

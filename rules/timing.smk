@@ -1,7 +1,7 @@
 """Timing.
 
 Input: the training images and labels of one data set.
-Output: <results>/timing.parquet, seconds per training epoch of each defense.
+Output: <results>/timing.parquet, seconds per training epoch of each defense; timing_blocks.parquet, the same in each round.
 """
 
 
@@ -13,7 +13,8 @@ rule time_epochs:
         images=expand("data/{dataset}/train-images-idx3-ubyte", dataset=config["timing"]["dataset"]),
         labels=expand("data/{dataset}/train-labels-idx1-ubyte", dataset=config["timing"]["dataset"]),
     output:
-        "<results>/timing.parquet",
+        summary="<results>/timing.parquet",
+        blocks="<results>/timing_blocks.parquet",
     log:
         "<results>/logs/time_epochs.log",
     benchmark:
@@ -57,6 +58,7 @@ rule time_epochs:
             --steps-per-block {params.steps_per_block:q} \
             --threads {params.cpu_threads:q} \
             --device {resources.device:q} \
-            --output {output:q} \
+            --output {output.summary:q} \
+            --blocks-output {output.blocks:q} \
             >{log:q} 2>&1
         """

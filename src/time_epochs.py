@@ -31,6 +31,7 @@ from command import FILE, Command, Json
 @click.option("--threads", required=True, type=click.IntRange(min=1), help="CPU threads of the measurement.")
 @click.option("--device", required=True, help="auto, cuda, mps or cpu.")
 @click.option("--output", required=True, type=FILE, help="Output: a row for each defense, Parquet.")
+@click.option("--blocks-output", required=True, type=FILE, help="Output: a row for each defense and round, Parquet.")
 def main(
     dataset: str,
     images: Path,
@@ -47,6 +48,7 @@ def main(
     threads: int,
     device: str,
     output: Path,
+    blocks_output: Path,
 ) -> None:
     """Measure the seconds per training epoch of all defenses."""
     torch.set_num_threads(threads)
@@ -56,7 +58,7 @@ def main(
     for name, settings in defenses.items():
         plan = Plan(network, settings, epsilon, 1, batch_size, learning_rate, monitor_examples=1, monitor_iterations=1)
         trainers[name] = Trainer(plan, data, seed=0)
-    summary = summarise(time_epochs(trainers, blocks=blocks, steps_per_block=steps_per_block))
+    timed = time_epochs(trainers, blocks=blocks, steps_per_block=steps_per_block)
     conditions = {
         "dataset": dataset,
         "network": network,
@@ -69,8 +71,9 @@ def main(
     config = {**conditions, "defenses": defenses, "epsilon": epsilon, "learning_rate": learning_rate, "seeds": [0]}
     device_name = describe_device(chosen)
     made = provenance(config, device_name)
-    table = summary.assign(**conditions, device=device_name)
-    write_table(pa.Table.from_pandas(table, preserve_index=False), output, made)
+    summary = summarise(timed).assign(**conditions, device=device_name)
+    for table, path in ((summary, output), (timed, blocks_output)):
+        write_table(pa.Table.from_pandas(table, preserve_index=False), path, made)
 
 
 if __name__ == "__main__":

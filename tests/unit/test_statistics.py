@@ -7,7 +7,7 @@ from scipy import stats
 
 from advtrain.errors import InputError
 from advtrain.results import evaluation_row, evaluation_table
-from advtrain.statistics import accuracy, contrast, difference
+from advtrain.statistics import accuracy, contrast, difference, median_of_repeats
 from synthetic import outcome_row
 
 
@@ -72,6 +72,22 @@ def test_a_contrast_weighs_its_terms() -> None:
     found = contrast([(0.5, clean), (-1.0, sixth), (0.5, tenth)])
     assert found.mean == pytest.approx(0.5 * 0.98 - 0.7 + 0.5 * 0.6)
     assert -1 <= found.lower < found.mean < found.upper <= 1
+
+
+def test_a_median_s_interval_is_from_order_statistics() -> None:
+    """Of 20 the 6th and the 15th (Conover 1999, the sign test's binomial), and one outlier moves neither."""
+    values = np.arange(1.0, 21.0)
+    values[-1] = 1e6
+    found = median_of_repeats(values)
+    assert (found.mean, found.lower, found.upper) == (10.5, 6, 15)
+
+
+def test_five_repeats_do_not_tell_a_median() -> None:
+    few, enough = median_of_repeats(np.arange(5.0)), median_of_repeats(np.arange(6.0))
+    assert few.mean == 2
+    assert math.isnan(few.lower)
+    assert math.isnan(few.upper)
+    assert (enough.lower, enough.upper) == (0, 5)
 
 
 @pytest.mark.parametrize("wrong", [rows(), pd.concat([rows(1), rows(2)])])

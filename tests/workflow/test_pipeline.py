@@ -17,9 +17,9 @@ PICTURES = ("figure1", "figure2", "table1_bars", "histories")
 
 def test_every_file_of_the_design_is_there(finished_run: Workspace) -> None:
     results = finished_run.results
-    expected = ["timing.parquet"]
+    expected = ["timing.parquet", "timing_blocks.parquet"]
     expected += [f"table1.{kind}" for kind in ("parquet", "csv", "md", "tex", "html")]
-    expected += [f"{name}.{kind}" for name in ("audit", "differences") for kind in ("parquet", "md", "html")]
+    expected += [f"{name}.{kind}" for name in ("audit", "differences", "claims") for kind in ("parquet", "md", "html")]
     expected += [f"{name}.{kind}" for name in PICTURES for kind in ("svg", "pdf", "png")]
     for dataset, defense in CELLS:
         expected += [f"{dataset}/{defense}.parquet"]
@@ -113,6 +113,16 @@ def test_timing_has_every_defense_and_its_ratio(finished_run: Workspace) -> None
     assert timing.loc["bim30_adv", "ratio_median"] > timing.loc["bim10_adv", "ratio_median"] > 1
 
 
+def test_the_rounds_of_the_timing_are_kept(finished_run: Workspace) -> None:
+    blocks = read_table(finished_run.results / "timing_blocks.parquet").to_pandas()
+    assert sorted(zip(blocks["defense"], blocks["block"], strict=True)) == [(d, b) for d in sorted(DEFENSES) for b in (0, 1)]
+    timing = read_table(finished_run.results / "timing.parquet").to_pandas().set_index("defense")
+    median = blocks.groupby("defense")["seconds_per_epoch"].median()
+    pd.testing.assert_series_equal(timing["seconds_median"], median, check_like=True, check_names=False)
+    made = read_provenance(finished_run.results / "timing_blocks.parquet")
+    assert made == read_provenance(finished_run.results / "timing.parquet")
+
+
 def test_table_1_has_the_means_over_seeds(finished_run: Workspace) -> None:
     table = read_table(finished_run.results / "table1.parquet").to_pandas()
     pd.testing.assert_frame_equal(table, pd.read_csv(finished_run.results / "table1.csv"), check_dtype=False)
@@ -126,6 +136,17 @@ def test_table_1_has_the_means_over_seeds(finished_run: Workspace) -> None:
     assert row["paper"] == 49.1
     text = (finished_run.results / "table1.md").read_text()
     assert "48 test images" in text
+    assert "small_cnn, 96 images, 3 epochs, batch 32" in text
+
+
+def test_every_claim_has_a_verdict(finished_run: Workspace) -> None:
+    table = read_table(finished_run.results / "claims.parquet").to_pandas().set_index("key")
+    assert len(table) == 11
+    assert set(table["verdict"]) <= {"holds", "holds in part", "does not hold", "cannot be told"}
+    reasons = table.loc[[len(ours) == 0 for ours in table["ours"]], "rule"]
+    assert reasons.to_dict() == {"bim_converges": "not evaluated here: BIM(5) of mnist/bim10_adv"}
+    text = (finished_run.results / "claims.md").read_text()
+    assert "48 test images, of 2 seeds" in text
     assert "small_cnn, 96 images, 3 epochs, batch 32" in text
 
 

@@ -11,7 +11,8 @@ from workspace import DATASETS, DEFENSES, Workspace
 
 PICTURES = {("figure1", ""), ("figure2", ""), ("table1_bars", ""), ("transfer_map", "")}
 TABLES = {("table1", ""), ("differences", ""), ("audit", "")}
-PAPER = PICTURES | TABLES
+CLAIMS = {("claims", "")}
+PAPER = PICTURES | TABLES | CLAIMS
 TRANSFERS = {("transfer", dataset) for dataset in DATASETS}
 TIMING = {("time_epochs", "")}
 HISTORIES = {("histories", "")}
@@ -98,6 +99,13 @@ def test_the_audit_s_numbers_attack_again_for_the_audit_only(finished: Workspace
     assert finished.dry_run("--", "all") == expected | {("audit", ""), ("table1", ""), ("table1_bars", "")}
 
 
+@pytest.mark.parametrize("edited", ["claims.py", "verdicts.py", "templates/claims.html"])
+def test_what_judges_the_claims_reruns_them_alone(finished: Workspace, edited: str) -> None:
+    file = finished.folder / "src" / "advtrain" / edited
+    file.write_text(file.read_text() + "\n")
+    assert finished.dry_run("--", "all") == CLAIMS
+
+
 def test_a_title_redraws_and_retrains_nothing(finished: Workspace) -> None:
     finished.configure(defenses={"proposed": {"title": "Ours"}})
     assert finished.dry_run("--", "all") == PAPER | HISTORIES
@@ -110,7 +118,7 @@ def test_the_device_is_no_reason_to_retrain(finished: Workspace, device: str) ->
 
 def test_an_exchange_of_two_numbers_is_seen(finished: Workspace) -> None:
     finished.configure(timing={"blocks": 1, "steps_per_block": 2})
-    assert finished.dry_run("--", "all") == TIMING | {("table1", ""), ("table1_bars", "")}
+    assert finished.dry_run("--", "all") == TIMING | {("table1", ""), ("table1_bars", ""), ("claims", "")}
     finished.configure(training={"monitor_examples": 2, "monitor_iterations": 16})
     assert {("train", f"{d}/{m}") for d in DATASETS for m in DEFENSES} <= finished.dry_run("--", "all")
 
