@@ -18,13 +18,13 @@ SCHEMA = pa.schema(
         ("rule", pa.string()),
     ]
 )
-"""Columns of the table of claims, one row a claim; `ours` has a line for each check."""
+"""Columns of the table of claims, one row a claim; `ours` has a line for each condition."""
 
 HOW_JUDGED = (
-    "A claim is that all of its checks are met. A check is met where the whole interval is on the right side of its threshold, "
-    "not met where the whole interval is on the wrong side, and open otherwise. All met: the claim holds. Some met, some not: "
-    "it holds in part. Some not met and none met: it does not hold. None that is not met, but one that is open: it cannot be "
-    "told."
+    "A claim is that all of its conditions are met. A condition is met where the whole interval is on the right side of its "
+    "threshold, not met where the whole interval is on the wrong side, and open otherwise. All met: the claim holds. Some met, "
+    "some not: it holds in part. Some not met and none met: it does not hold. None that is not met, but one that is open: it "
+    "cannot be told."
 )
 
 TEMPLATES = Environment(
@@ -39,7 +39,10 @@ TEMPLATES = Environment(
 
 def claims_table(claims: list[Claim]) -> pa.Table:
     """The claims in the columns of `SCHEMA`."""
-    rows = [{**vars(claim), "verdict": str(claim.verdict), "ours": [str(check) for check in claim.checks]} for claim in claims]
+    rows = [
+        {**vars(claim), "verdict": str(claim.verdict), "ours": [str(condition) for condition in claim.conditions]}
+        for claim in claims
+    ]
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 

@@ -1,7 +1,7 @@
-"""Checks: a figure of ours, with its 95% interval, against a threshold; and what the checks of a claim say together.
+"""Conditions: a figure of ours, with its 95% interval, against a threshold; and what the conditions of a claim say together.
 
-A check is met where the whole interval is on the threshold's right side, refuted where the whole interval is on its wrong side,
-and open where the interval has the threshold in it, or is not known.
+A condition is met where the whole interval is on the threshold's right side, refuted where the whole interval is on its wrong
+side, and open where the interval has the threshold in it, or is not known.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Check:
+class Condition:
     """A figure of ours against a threshold."""
 
     quantity: str
@@ -54,57 +54,57 @@ class Check:
         return {True: "met", False: "not met", None: "open"}[self.met]
 
     def __str__(self) -> str:
-        """The check as a line of text."""
+        """The condition as a line of text."""
         return f"{self.quantity}: {self.figure}, {self.wanted}: {self.answer}"
 
 
-def below(quantity: str, ours: Estimate, threshold: float) -> Check:
+def below(quantity: str, ours: Estimate, threshold: float) -> Condition:
     """An accuracy is below a threshold, all as fractions."""
     met = _side(right=ours.upper < threshold, wrong=ours.lower >= threshold)
-    return Check(quantity, ours, PERCENT, f"below {100 * threshold:g}%", met, threshold - ours.mean)
+    return Condition(quantity, ours, PERCENT, f"below {100 * threshold:g}%", met, threshold - ours.mean)
 
 
-def more_than_nothing(quantity: str, ours: Estimate, unit: str) -> Check:
+def more_than_nothing(quantity: str, ours: Estimate, unit: str) -> Condition:
     """A difference or a saving is above 0."""
     met = _side(right=ours.lower > 0, wrong=ours.upper <= 0)
-    return Check(quantity, ours, unit, "more than 0", met, ours.mean)
+    return Condition(quantity, ours, unit, "more than 0", met, ours.mean)
 
 
-def at_least(quantity: str, ours: Estimate, threshold: float, unit: str) -> Check:
+def at_least(quantity: str, ours: Estimate, threshold: float, unit: str) -> Condition:
     """A difference or a saving is a threshold or more."""
     met = _side(right=ours.lower >= threshold, wrong=ours.upper < threshold)
-    return Check(quantity, ours, unit, f"at least {100 * threshold:.2f}{unit}", met, ours.mean - threshold)
+    return Condition(quantity, ours, unit, f"at least {100 * threshold:.2f}{unit}", met, ours.mean - threshold)
 
 
-def within(quantity: str, ours: Estimate, tolerance: float) -> Check:
+def within(quantity: str, ours: Estimate, tolerance: float) -> Condition:
     """A difference of two accuracies is `tolerance` or less to either side."""
     met = _side(
         right=-tolerance <= ours.lower and ours.upper <= tolerance, wrong=ours.upper < -tolerance or ours.lower > tolerance
     )
-    return Check(quantity, ours, POINTS, f"within ±{100 * tolerance:.2f} points", met, tolerance - abs(ours.mean))
+    return Condition(quantity, ours, POINTS, f"within ±{100 * tolerance:.2f} points", met, tolerance - abs(ours.mean))
 
 
-def no_rise(quantity: str, ours: Estimate) -> Check:
+def no_rise(quantity: str, ours: Estimate) -> Condition:
     """A difference of two accuracies shows no rise: none seen is met, one whose interval has 0 in it is open.
 
-    Unlike the other checks it asks no certainty where nothing rose: an accuracy that stays where it is would never be certain
-    not to rise.
+    Unlike the other conditions it asks no certainty where nothing rose: an accuracy that stays where it is would never be
+    certain not to rise.
     """
     met = _side(right=ours.mean <= 0, wrong=ours.lower > 0)
-    return Check(quantity, ours, POINTS, "no rise", met, -ours.mean)
+    return Condition(quantity, ours, POINTS, "no rise", met, -ours.mean)
 
 
-def decisive(checks: Iterable[Check]) -> Check:
-    """The one check that tells whether all are met: one that is refuted, else one that is open, else that of least room."""
-    return min(checks, key=lambda check: ((False, None, True).index(check.met), check.room))
+def decisive(conditions: Iterable[Condition]) -> Condition:
+    """The one condition that tells whether all are met: one that is refuted, else one that is open, else that of least room."""
+    return min(conditions, key=lambda condition: ((False, None, True).index(condition.met), condition.room))
 
 
-def verdict(checks: Sequence[Check]) -> Verdict:
-    """What is said of a claim, which is that all of its checks are met.
+def verdict(conditions: Sequence[Condition]) -> Verdict:
+    """What is said of a claim, which is that all of its conditions are met.
 
     Where some are refuted and none is met it does not hold, even if others are open: an open one shows no part that holds.
     """
-    met = {check.met for check in checks}
+    met = {condition.met for condition in conditions}
     if met == {True}:
         return Verdict.HOLDS
     if False not in met:
