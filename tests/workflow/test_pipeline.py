@@ -135,7 +135,7 @@ def test_table_1_has_the_means_over_seeds(finished_run: Workspace) -> None:
     assert row["std"] == pytest.approx(100 * bim30["accuracy"].std())
     assert row["paper"] == 49.1
     text = (finished_run.results / "table1.md").read_text()
-    assert "48 test images" in text
+    assert "on 48; PGD on 32; AutoAttack on 2" in text
     assert "small_cnn, 96 images, 3 epochs, batch 32" in text
 
 
