@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from hypothesis import settings
 from torch import nn
 
 from advtrain.datasets import Examples
@@ -14,6 +15,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 torch.set_num_threads(1)  # the tests run beside other jobs, and the models are tiny
+settings.register_profile("beside other jobs", settings(), deadline=None)
+settings.load_profile("beside other jobs")
 
 
 @pytest.fixture

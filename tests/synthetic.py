@@ -1,4 +1,4 @@
-"""Synthetic data in the data sets' own format, and a model whose attacks can be worked by hand."""
+"""Synthetic data in the data sets' own format, and models that show what an attack does."""
 
 from pathlib import Path
 from typing import Any
@@ -48,3 +48,17 @@ class Linear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         z = (x * self.w).flatten(1).sum(dim=1, keepdim=True)
         return torch.cat([z, torch.zeros_like(z)], dim=1)
+
+
+class Noisy(nn.Module):
+    """Batch norm, dropout and a frozen layer: what an attack must not touch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(1)
+        self.drop = nn.Dropout(0.5)
+        self.frozen = nn.Dropout(0.5).eval()
+        self.out = nn.Linear(16, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.frozen(self.drop(self.norm(x))).flatten(1))

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from advtrain.attacks import bim, bim_steps, fgsm, input_gradient, project
 from advtrain.errors import InputError
-from synthetic import Linear
+from synthetic import Linear, Noisy
 
 TOLERANCE = 1e-6  # float32(0.3) is above 0.3
 
@@ -127,20 +127,6 @@ def test_tiny_gradients_keep_their_signs_in_large_batches() -> None:
     x = torch.full((4096, 1, 2, 2), 0.5)
     gradient, _ = input_gradient(model, x, torch.ones(4096, dtype=torch.int64))
     assert (gradient != 0).all()
-
-
-class Noisy(nn.Module):
-    """Batch norm, dropout and a frozen layer: what an attack must not touch."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.norm = nn.BatchNorm2d(1)
-        self.drop = nn.Dropout(0.5)
-        self.frozen = nn.Dropout(0.5).eval()
-        self.out = nn.Linear(16, 10)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.out(self.frozen(self.drop(self.norm(x))).flatten(1))
 
 
 def test_an_attack_leaves_no_trace_in_the_model_or_the_random_state() -> None:
