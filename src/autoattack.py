@@ -40,6 +40,7 @@ def main(cell: Cell, fab_square_examples: int, attack_seed: int, checkpoint_file
         identity = {
             **settings,
             "epsilon": cell.epsilon,
+            "code": checkpoint.library_digest("accuracy.py", "attacks.py", "autoattack.py", "networks.py"),
             "data": checkpoint.tensor_digest(data.x, data.y),
             "batch_size": cell.batch_size,
             "device": data.y.device.type,

@@ -48,7 +48,7 @@ def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def margin(logits: Tensor, y: Tensor) -> Tensor:
-    """The highest other logit less the label's, [B]: above 0 where the model is wrong (Carlini and Wagner 2017, Section VI).
+    """The highest other logit less the label's, [B]: above 0 where the model is wrong, 0 at a tie (Carlini and Wagner 2017).
 
     Unlike the cross-entropy it does not go flat where the model is very sure.
     """
@@ -161,7 +161,7 @@ class Attacked:
     """What `pgd` did to each of n images."""
 
     x_adv: Tensor
-    """The worst iterate seen, [n, C, H, W]: one that fools the model if there is any, else one of the highest margin."""
+    """An iterate that fools the model if there is any, else of the restarts' last iterates the worst; [n, C, H, W]."""
     robust: Tensor
     """Whether an image is right when clean (row 0) and after the first r restarts (row r); bool, [restarts + 1, n]."""
 
@@ -201,12 +201,11 @@ def pgd(
     x_adv, highest, robust = x.clone(), margin(clean, y), [clean.argmax(dim=1) == y]
     for start in starts:
         robust.append(robust[-1].clone())
-        for index in robust[-1].nonzero().squeeze(1).split(batch_size):
-            reached, logits = _until_fooled(
+        standing = robust[-1].nonzero().squeeze(1)
+        for index in standing.split(batch_size) if len(standing) else ():
+            reached, fooled, reached_margin = _until_fooled(
                 model, start[index], x[index], y[index], iterations, loss=loss, epsilon=epsilon, step_size=step_size
             )
-            fooled = logits.argmax(dim=1) != y[index]
-            reached_margin = margin(logits, y[index])
             worse = fooled | (reached_margin > highest[index])
             x_adv[index[worse]], highest[index[worse]] = reached[worse], reached_margin[worse]
             robust[-1][index] = ~fooled
@@ -233,9 +232,12 @@ def _until_fooled(
     loss: Loss,
     epsilon: float,
     step_size: float,
-) -> tuple[Tensor, Tensor]:
-    """The first iterate from `start` on that fools the model, or the last one, and its logits; an image leaves when fooled."""
-    x_adv, active = start.clone(), torch.arange(len(y), device=y.device)
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The first iterate from `start` on that fools the model, or the last one; whether it fools; and its margin.
+
+    An image leaves when it is fooled, and that stands, even if a last look in a fuller batch rounds to the other side.
+    """
+    x_adv, fooled, active = start.clone(), torch.ones_like(y, dtype=torch.bool), torch.arange(len(y), device=y.device)
     for _ in range(iterations):
         moved, logits = ascend(model, x_adv[active], x[active], y[active], loss=loss, epsilon=epsilon, step_size=step_size)
         right = logits.argmax(dim=1) == y[active]
@@ -243,7 +245,9 @@ def _until_fooled(
         if len(active) == 0:
             break
         x_adv[active] = moved[right]
-    return x_adv, predict(model, x_adv)
+    logits = predict(model, x_adv)
+    fooled[active] = logits[active].argmax(dim=1) != y[active]
+    return x_adv, fooled, margin(logits, y)
 
 
 def check_epsilon(epsilon: float) -> None:

@@ -13,6 +13,7 @@ from advtrain.defenses import source_file
 from advtrain.errors import InputError
 from advtrain.files import write_atomically
 
+LIBRARY = Path(__file__).parent
 SCIENCE = (
     "accuracy.py",
     "attacks.py",
@@ -87,9 +88,14 @@ def code_digest(method: str) -> str:
     Raises:
         InputError: there is no such defense.
     """
+    return library_digest(*SCIENCE, source_file(method).relative_to(LIBRARY))
+
+
+def library_digest(*files: str | Path) -> str:
+    """SHA-256 of the bytes of some of the library's source files, in their order."""
     digest = hashlib.sha256()
-    for file in (*(Path(__file__).parent / name for name in SCIENCE), source_file(method)):
-        digest.update(file.read_bytes())
+    for file in files:
+        digest.update((LIBRARY / file).read_bytes())
     return digest.hexdigest()
 
 

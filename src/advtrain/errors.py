@@ -7,5 +7,5 @@ class InputError(ValueError):
 
 def check_at_least_one(name: str, value: int) -> None:
     """Raise InputError unless the setting `name` is an integer of at least 1."""
-    if not isinstance(value, int) or value < 1:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise InputError(f"{name} is {value!r}; it has to be an integer of at least 1")

@@ -88,8 +88,13 @@ class Pgd:
             raise InputError(f"PGD has {', '.join(settings)}; it needs iterations, step_factor, restarts and seed")
         for key in ("iterations", "restarts"):
             check_at_least_one(key, settings[key])
-        step_size = settings["step_factor"] * epsilon / settings["iterations"]
-        return cls(epsilon, step_size, settings["iterations"], settings["restarts"], settings["seed"], batch_size)
+        factor, seed = settings["step_factor"], settings["seed"]
+        if not isinstance(factor, int | float) or not factor > 0:
+            raise InputError(f"step_factor is {factor!r}; it has to be a number above 0")
+        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+            raise InputError(f"seed is {seed!r}; it has to be an integer of at least 0")
+        step_size = factor * epsilon / settings["iterations"]
+        return cls(epsilon, step_size, settings["iterations"], settings["restarts"], seed, batch_size)
 
     def attack(self, model: nn.Module, data: Examples, loss: str) -> Attacked:
         """Attack all examples on one of `LOSSES`."""

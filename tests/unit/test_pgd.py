@@ -212,6 +212,25 @@ def test_an_image_that_is_fooled_once_is_not_attacked_again() -> None:
     assert model.calls == [5, 4, 4, 3, 4, 1, 1, 1, 1]
 
 
+def test_where_all_are_fooled_nothing_goes_through_the_model_again() -> None:
+    model, x = Threshold(), levels(0.55, 0.6)
+    pgd(model, x, torch.zeros(2).long(), loss=cross_entropy, **BUDGET, starts=[x, x, x], batch_size=2)
+    assert model.calls == [2, 2, 2, 1, 2], "clean, steps from two images, two and one that is left, and a last look"
+
+
+def test_an_image_that_left_as_fooled_counts_as_fooled_even_if_a_fuller_batch_rounds_otherwise() -> None:
+    class Rounds(nn.Module):
+        """Sums that round with the size of the batch, as those of a real network may."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            level = x.flatten(1).sum(dim=1) + 1e-6 * len(x)
+            return torch.stack([level - 0.5, torch.zeros_like(level)], dim=1)
+
+    x = levels(0.55, 0.6999975, 0.9)
+    attacked = pgd(Rounds(), x, torch.zeros(3).long(), loss=cross_entropy, **BUDGET, starts=[x], batch_size=3)
+    assert attacked.robust[-1].tolist() == [False, False, True]
+
+
 def test_starts_are_taken_one_at_a_time_and_may_be_none() -> None:
     x = levels(0.6, 0.4)
     attacked = attack_levels(x, [])
@@ -361,9 +380,18 @@ def test_an_unknown_setting_is_refused_by_name() -> None:
 
 
 @pytest.mark.parametrize("key", ["iterations", "restarts"])
-@pytest.mark.parametrize("value", [0, -1, 2.5, "10", None])
+@pytest.mark.parametrize("value", [0, -1, 2.5, "10", None, True])
 def test_a_count_that_is_none_is_refused_by_name(key: str, value: object) -> None:
     with pytest.raises(InputError, match=f"{key} is {value!r}; it has to be an integer of at least 1"):
+        Pgd.from_settings({**SETTINGS, key: value}, 0.3, 250)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("step_factor", 0), ("step_factor", -2.5), ("step_factor", "2.5"), ("seed", -1), ("seed", 1.5), ("seed", None)],
+)
+def test_a_factor_or_seed_that_is_none_is_refused_by_name(key: str, value: object) -> None:
+    with pytest.raises(InputError, match=f"{key} is {value!r}; it has to be"):
         Pgd.from_settings({**SETTINGS, key: value}, 0.3, 250)
 
 
