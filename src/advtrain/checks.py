@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from advtrain.accuracy import right_under
+from advtrain.accuracy import batches
 from advtrain.attacks import bim, fgsm, input_gradient, predict, project
 from advtrain.datasets import Examples
 from advtrain.evaluation import Pgd
@@ -45,16 +45,24 @@ class Subject:
     """N of the BIM(N) whose every iterate was evaluated."""
     square_queries: int
     noise_draws: int
-    robust_under_pgd: dict[Pgd, NDArray[np.bool_]] = field(default_factory=dict)
-    """What variants of PGD gave so far; some checks share one."""
+    accuracies: dict[Pgd, float] = field(default_factory=dict, init=False, repr=False)
+    """Under variants of PGD so far; some checks share one."""
 
     def accuracy(self, pgd: Pgd) -> float:
         """Accuracy under one restart of a variant of PGD on the cross-entropy."""
         once = replace(pgd, restarts=1)
-        if once not in self.robust_under_pgd:
+        if once not in self.accuracies:
             attacked = once.attack(self.model, self.data, "cross_entropy")
-            self.robust_under_pgd[once] = attacked.robust[-1].cpu().numpy()
-        return float(self.robust_under_pgd[once].mean())
+            self.accuracies[once] = attacked.robust[-1].double().mean().item()
+        return self.accuracies[once]
+
+    def logits(self, x: Tensor) -> Tensor:
+        """The model's answers [n, K] to images [n, 1, 28, 28]."""
+        return torch.cat([predict(self.model, batch) for batch in x.split(self.pgd.batch_size)])
+
+    def batchwise(self, of: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """What `of` makes of all images and labels, batch by batch."""
+        return torch.cat([of(x, y) for x, y in batches(self.data, self.pgd.batch_size)])
 
     def right(self, attack: str, **where: str | int) -> NDArray[np.bool_]:
         """Outcomes of an evaluation that has been made, on all its images: the table's row where these columns are these."""
@@ -77,11 +85,11 @@ class Subject:
         return int((~replace(pgd, restarts=1).attack(self.model, left, "cross_entropy").robust[-1]).sum()) / len(self.data)
 
     def newly_fooled_by(self, attack: Callable[[Tensor, Tensor], Tensor]) -> float:
-        """Share of all images that withstood PGD but not `attack`, which moves them within the same budget."""
+        """Share of all images that withstood PGD but not `attack`, which moves them all at once within the same budget."""
         left = self.withstood()
         if left is None:
             return 0.0
-        return int((~right_under(self.model, left, attack, len(left))).sum()) / len(self.data)
+        return int((self.logits(attack(left.x, left.y)).argmax(dim=1) != left.y).sum()) / len(self.data)
 
 
 def stronger_single_step(subject: Subject) -> float:
@@ -157,7 +165,7 @@ def noise_better(subject: Subject) -> float:
             uniform = 2 * torch.rand(x.shape, generator=generator).to(x) - 1
             for noise in (uniform, uniform.sign()):
                 tried = project(x + subject.pgd.epsilon * noise, x, subject.pgd.epsilon)
-                fooled = predict(subject.model, tried).argmax(dim=1) != y
+                fooled = subject.logits(tried).argmax(dim=1) != y
                 worst = torch.where(fooled.view(-1, 1, 1, 1), tried, worst)
         return worst
 
@@ -166,21 +174,20 @@ def noise_better(subject: Subject) -> float:
 
 def zero_gradients(subject: Subject) -> float:
     """Share of the clean images whose input gradient is zero everywhere, NaN or infinite somewhere."""
-    batches = zip(subject.data.x.split(subject.pgd.batch_size), subject.data.y.split(subject.pgd.batch_size), strict=True)
-    gradient = torch.cat([input_gradient(subject.model, x, y)[0] for x, y in batches]).flatten(1)
+    gradient = subject.batchwise(lambda x, y: input_gradient(subject.model, x, y)[0]).flatten(1)
     useless = (gradient == 0).all(dim=1) | ~gradient.isfinite().all(dim=1)
     return useless.double().mean().item()
 
 
 def not_logits(subject: Subject) -> float:
     """Share of the outputs that are probabilities: none below 0, and 1 in all."""
-    outputs = predict(subject.model, subject.data.x)
+    outputs = subject.logits(subject.data.x)
     return ((outputs >= 0).all(dim=1) & ((outputs.sum(dim=1) - 1).abs() < 1e-4)).double().mean().item()
 
 
 def not_deterministic(subject: Subject) -> float:
     """Largest difference between two forward passes on the same images."""
-    return (predict(subject.model, subject.data.x) - predict(subject.model, subject.data.x)).abs().max().item()
+    return (subject.logits(subject.data.x) - subject.logits(subject.data.x)).abs().max().item()
 
 
 def not_batch_invariant(subject: Subject) -> float:
@@ -210,7 +217,7 @@ def silent_success(subject: Subject) -> float:
 def outside_domain(subject: Subject) -> float:
     """Adversarial examples of FGSM, BIM(N) and PGD outside [0, 1] or the budget, not finite, or not float32."""
     x = subject.data.x
-    single = fgsm(subject.model, x, subject.data.y, epsilon=subject.pgd.epsilon)
+    single = subject.batchwise(lambda x, y: fgsm(subject.model, x, y, epsilon=subject.pgd.epsilon))
     worst = replace(subject.pgd, restarts=1).attack(subject.model, subject.data, "margin").x_adv
     wrong = torch.zeros_like(subject.data.y, dtype=torch.bool)
     for x_adv in (single, _bim(subject), worst):
@@ -225,15 +232,8 @@ def budget_not_reached(subject: Subject) -> float:
 
 
 def _bim(subject: Subject) -> Tensor:
-    step_size = subject.pgd.epsilon / subject.iterations
-    return bim(
-        subject.model,
-        subject.data.x,
-        subject.data.y,
-        epsilon=subject.pgd.epsilon,
-        step_size=step_size,
-        iterations=subject.iterations,
-    )
+    budget = {"epsilon": subject.pgd.epsilon, "step_size": subject.pgd.epsilon / subject.iterations}
+    return subject.batchwise(lambda x, y: bim(subject.model, x, y, **budget, iterations=subject.iterations))
 
 
 def _with_budget(pgd: Pgd, epsilon: float) -> Pgd:
