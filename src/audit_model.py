@@ -37,7 +37,7 @@ def main(
         of_seed = table[table["seed"] == seed]
         subject = Subject(network, data, of_seed, pgd, trace_iterations, square_queries, noise_draws)
         for check, measure in MEASURES.items():
-            rows.append({**cell.key(seed), "check": check, "value": measure(subject), "examples": len(data)})
+            rows.append({**cell.key(seed), "check": check, "value": measure(subject), "examples": subject.examples(check)})
     settings = {
         "pgd": pgd_settings,
         "trace_iterations": trace_iterations,

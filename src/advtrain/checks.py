@@ -56,6 +56,10 @@ class Subject:
             self.accuracies[once] = attacked.robust[-1].double().mean().item()
         return self.accuracies[once]
 
+    def examples(self, check: str) -> int:
+        """Number of images that a check is about."""
+        return min(len(self.data), len(self.right("autoattack"))) if check == "autoattack_better" else len(self.data)
+
     def logits(self, x: Tensor) -> Tensor:
         """The model's answers [n, K] to images [n, 1, 28, 28]."""
         return torch.cat([predict(self.model, batch) for batch in x.split(self.pgd.batch_size)])
@@ -155,6 +159,13 @@ def gradient_free_better(subject: Subject) -> float:
     return subject.newly_fooled_by(attack)
 
 
+def autoattack_better(subject: Subject) -> float:
+    """Share of the images that both attacked on which AutoAttack succeeds and PGD does not."""
+    ours, theirs = subject.right("pgd", loss="worst"), subject.right("autoattack")
+    both = min(len(ours), len(theirs))
+    return float((ours[:both] > theirs[:both]).mean())
+
+
 def noise_better(subject: Subject) -> float:
     """Share of the images that uniform noise or noise of +-epsilon fools in some draw, and PGD does not."""
     generator = torch.Generator().manual_seed(subject.pgd.seed)
@@ -228,7 +239,7 @@ def outside_domain(subject: Subject) -> float:
 
 def budget_not_reached(subject: Subject) -> float:
     """Share of epsilon that BIM(N) leaves unused even on the pixel that it moves most: N steps have to be N."""
-    return 1 - ((_bim(subject) - subject.data.x).abs().max() / subject.pgd.epsilon).item()
+    return max(0.0, 1 - ((_bim(subject) - subject.data.x).abs().max() / subject.pgd.epsilon).item())
 
 
 def _bim(subject: Subject) -> Tensor:
@@ -252,6 +263,7 @@ MEASURES: dict[str, Callable[[Subject], float]] = {
         restarts_matter,
         margin_loss_better,
         gradient_free_better,
+        autoattack_better,
         noise_better,
         zero_gradients,
         not_logits,

@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 
 PASS, WARN, FAIL = "pass", "warn", "fail"
+WEAK_ATTACKS, PGD, EVERY_ATTACK = "weak attacks", "PGD", "every attack"
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,8 @@ class Check:
     unit: str = "points"
     """`points` of percent, of the images (the value is a fraction); else a plain number, held exactly."""
     strict: bool = False
-    doubts_pgd: bool = True
-    """Whether a failure casts doubt on PGD's worst case too, or only on weaker attacks, which that one makes up for."""
+    doubts: str = PGD
+    """What a failure casts doubt on: `WEAK_ATTACKS`, which start once; `PGD`'s worst case as well; or `EVERY_ATTACK`."""
 
     @property
     def problem(self) -> str:
@@ -53,7 +54,7 @@ CHECKS = {
             2.0,
             "Many small steps contain the large one; if they find less, the gradient misleads them.",
             unit="standard errors",
-            doubts_pgd=False,
+            doubts=WEAK_ATTACKS,
         ),
         Check(
             "budget_not_monotone",
@@ -99,7 +100,7 @@ CHECKS = {
             0.005,
             "Many bad local maxima around an image are a sign of a rugged, masked loss.",
             strict=True,
-            doubts_pgd=False,
+            doubts=WEAK_ATTACKS,
         ),
         Check(
             "margin_loss_better",
@@ -107,7 +108,7 @@ CHECKS = {
             "accuracy under PGD on the margin at most 1 point below that on the cross-entropy",
             0.01,
             "Where the model is very sure the cross-entropy goes flat, and attacks on it stop; the margin does not.",
-            doubts_pgd=False,
+            doubts=WEAK_ATTACKS,
         ),
         Check(
             "gradient_free_better",
@@ -116,6 +117,13 @@ CHECKS = {
             0.002,
             "Who does not see gradients cannot do better than who does, unless the gradients are useless.",
             strict=True,
+        ),
+        Check(
+            "autoattack_better",
+            "AutoAttack is not better",
+            "AutoAttack fools at most 0.5% of its images beyond those that PGD fools",
+            0.005,
+            "Its steps shrink as it goes and so end in places that PGD's steps of one size jump over.",
         ),
         Check(
             "transfer_better",
@@ -137,6 +145,7 @@ CHECKS = {
             "no clean image with an input gradient that is zero everywhere, NaN or infinite",
             0.0,
             "Where there is no gradient, gradient attacks do nothing and the image counts as robust.",
+            doubts=EVERY_ATTACK,
         ),
         Check(
             "not_logits",
@@ -145,6 +154,7 @@ CHECKS = {
             0.0,
             "A second softmax inside the loss flattens it.",
             unit="of the outputs",
+            doubts=EVERY_ATTACK,
         ),
         Check(
             "not_deterministic",
@@ -153,6 +163,7 @@ CHECKS = {
             0.0,
             "Noise in the model hides the gradient from an attack that looks once.",
             unit="",
+            doubts=EVERY_ATTACK,
         ),
         Check(
             "not_batch_invariant",
@@ -161,6 +172,7 @@ CHECKS = {
             1e-4,
             "An image's neighbours must not defend it.",
             unit="",
+            doubts=EVERY_ATTACK,
         ),
         Check(
             "label_leaking",
@@ -168,7 +180,7 @@ CHECKS = {
             "accuracy under FGSM not above clean accuracy",
             0.0,
             "Training on single-step examples can teach a model to read the label from the perturbation.",
-            doubts_pgd=False,
+            doubts=WEAK_ATTACKS,
         ),
         Check(
             "catastrophic_overfitting",
@@ -176,7 +188,7 @@ CHECKS = {
             "accuracy under FGSM at most 20 points above that under PGD",
             0.2,
             "A model that withstands one large step and not several small ones has learnt to mask, not to be robust.",
-            doubts_pgd=False,
+            doubts=WEAK_ATTACKS,
         ),
         Check(
             "silent_success",
@@ -185,7 +197,7 @@ CHECKS = {
             0.005,
             "An attack that finds an adversarial example and walks past it reports robustness that is not there.",
             strict=True,
-            doubts_pgd=False,
+            doubts=WEAK_ATTACKS,
         ),
         Check(
             "outside_domain",
@@ -194,6 +206,7 @@ CHECKS = {
             0.0,
             "Otherwise they are not examples of this threat model.",
             unit="images",
+            doubts=EVERY_ATTACK,
         ),
         Check(
             "budget_not_reached",
@@ -202,6 +215,7 @@ CHECKS = {
             1e-4,
             "An attack that loses a step evaluates a smaller budget than it says.",
             unit="of epsilon",
+            doubts=EVERY_ATTACK,
         ),
     )
 }

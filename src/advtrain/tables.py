@@ -8,7 +8,7 @@ import pandas as pd
 
 from advtrain import paper, statistics
 from advtrain.audit import failed_checks, failures_in_words
-from advtrain.criteria import Check
+from advtrain.criteria import PGD, WEAK_ATTACKS, Check
 from advtrain.errors import InputError
 from advtrain.pages import Section
 
@@ -175,7 +175,8 @@ def _select(evaluations: pd.DataFrame, dataset: str, defense: str, column: str) 
 
 def _doubts(check: Check, column: str) -> bool:
     """Whether a failure of the check casts doubt on the figures of a column; clean accuracy needs no attack."""
-    return column != "Original" and (check.doubts_pgd or column not in ("PGD", "AutoAttack"))
+    trusted = {"PGD": [WEAK_ATTACKS], "AutoAttack": [WEAK_ATTACKS, PGD]}
+    return column != "Original" and check.doubts not in trusted.get(column, [])
 
 
 def _time_rows(timing: pd.DataFrame, defense: str, title: str) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from advtrain.checks import MEASURES, Subject
 from advtrain.criteria import CHECKS, FAIL, PASS
 from advtrain.datasets import Examples
 from advtrain.evaluation import Pgd, strong, sweep_bim, trace_bim
-from advtrain.results import evaluation_row, evaluation_table
+from advtrain.results import evaluation_row, evaluation_table, unpack_outcomes
 from synthetic import synthetic_images
 
 PGD = Pgd(epsilon=0.2, step_size=0.025, iterations=20, restarts=2, seed=0, batch_size=250)
@@ -41,19 +41,21 @@ def audited(model: nn.Module, data: Examples) -> Subject:
         *trace_bim(model, data, epsilon=PGD.epsilon, iterations=BIM_ITERATIONS, batch_size=250),
         *strong(model, data, PGD),
     ]
+    withstood = unpack_outcomes(rows[-1]["outcomes"], IMAGES)
+    rows.append(evaluation_row("autoattack", withstood[: IMAGES // 2], epsilon=0.2, step_size=None, iterations=0))
     table = evaluation_table([{"dataset": "mnist", "defense": "vanilla", "seed": 0, **row} for row in rows]).to_pandas()
     return Subject(model, data, table, PGD, BIM_ITERATIONS, square_queries=100, noise_draws=2)
 
 
 def verdict(check: str, subject: Subject) -> str:
-    return CHECKS[check].verdict(MEASURES[check](subject), len(subject.data))
+    return CHECKS[check].verdict(MEASURES[check](subject), subject.examples(check))
 
 
 @pytest.fixture(scope="module")
 def data() -> Examples:
     """Images of many contrasts, so that some withstand an attack and others do not."""
     images, labels = synthetic_images(IMAGES, seed=0)
-    contrast = torch.linspace(0.2, 1, IMAGES).view(-1, 1, 1, 1)
+    contrast = torch.linspace(1, 0.2, IMAGES).view(-1, 1, 1, 1)
     x = (torch.from_numpy(images).unsqueeze(1) * contrast).round() / 255
     return Examples(x, torch.from_numpy(labels).long())
 
@@ -149,6 +151,7 @@ EVERYTHING, NOTHING = torch.ones(IMAGES, dtype=torch.bool), torch.zeros(IMAGES, 
         ("gradient_free_better", "pgd", EVERYTHING, {"loss": "worst"}),
         ("iterations_not_enough", "pgd", EVERYTHING, {"loss": "worst"}),
         ("step_size_matters", "pgd", EVERYTHING, {"loss": "worst"}),
+        ("autoattack_better", "autoattack", NOTHING, {}),
         ("silent_success", "bim", NOTHING, {"iterate": 1}),
         ("catastrophic_overfitting", "pgd", NOTHING, {"loss": "cross_entropy", "restarts": 1}),
     ],
@@ -160,6 +163,14 @@ def test_a_figure_that_cannot_be_fails_the_check_meant_for_it(
         sound = with_outcomes(sound, "fgsm", EVERYTHING)
     subject = with_outcomes(sound, attack, right, **row)
     assert verdict(check, subject) == FAIL, MEASURES[check](subject)
+
+
+def test_autoattack_is_compared_on_the_images_that_it_attacked(sound: Subject) -> None:
+    assert sound.examples("autoattack_better") == IMAGES // 2
+    assert sound.examples("noise_better") == IMAGES
+    one = torch.from_numpy(sound.right("autoattack"))
+    one[one.nonzero()[0]] = False
+    assert MEASURES["autoattack_better"](with_outcomes(sound, "autoattack", one)) == 2 / IMAGES
 
 
 def test_label_leaking_is_more_under_fgsm_than_on_clean_images(sound: Subject) -> None:
