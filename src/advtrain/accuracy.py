@@ -23,6 +23,11 @@ def right_under(model: nn.Module, data: Examples, attack: Callable[[Tensor, Tens
     return torch.cat([predict(model, attack(x, y)).argmax(dim=1) == y for x, y in batches(data, batch_size)])
 
 
+def share(flags: Tensor) -> float:
+    """Share of the flags [n] that are set, exact on every device: MPS has no float64."""
+    return int(flags.sum().item()) / len(flags)
+
+
 def batches(data: Examples, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
     """The examples in their order, at most `batch_size` at once: images and labels."""
     yield from zip(data.x.split(batch_size), data.y.split(batch_size), strict=True)

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from advtrain.accuracy import batches
+from advtrain.accuracy import batches, share
 from advtrain.attacks import bim, fgsm, input_gradient, predict, project
 from advtrain.datasets import Examples
 from advtrain.evaluation import Pgd
@@ -53,7 +53,7 @@ class Subject:
         once = replace(pgd, restarts=1)
         if once not in self.accuracies:
             attacked = once.attack(self.model, self.data, "cross_entropy")
-            self.accuracies[once] = attacked.robust[-1].double().mean().item()
+            self.accuracies[once] = share(attacked.robust[-1])
         return self.accuracies[once]
 
     def examples(self, check: str) -> int:
@@ -187,13 +187,13 @@ def zero_gradients(subject: Subject) -> float:
     """Share of the clean images whose input gradient is zero everywhere, NaN or infinite somewhere."""
     gradient = subject.batchwise(lambda x, y: input_gradient(subject.model, x, y)[0]).flatten(1)
     useless = (gradient == 0).all(dim=1) | ~gradient.isfinite().all(dim=1)
-    return useless.double().mean().item()
+    return share(useless)
 
 
 def not_logits(subject: Subject) -> float:
     """Share of the outputs that are probabilities: none below 0, and 1 in all."""
     outputs = subject.logits(subject.data.x)
-    return ((outputs >= 0).all(dim=1) & ((outputs.sum(dim=1) - 1).abs() < 1e-4)).double().mean().item()
+    return share((outputs >= 0).all(dim=1) & ((outputs.sum(dim=1) - 1).abs() < 1e-4))
 
 
 def not_deterministic(subject: Subject) -> float:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from advtrain import defenses
-from advtrain.accuracy import right_under_bim
+from advtrain.accuracy import right_under_bim, share
 from advtrain.attacks import check_epsilon
 from advtrain.datasets import Examples
 from advtrain.defenses import Outcome
@@ -139,7 +139,7 @@ class Trainer:
             iterations=self.plan.monitor_iterations,
             batch_size=self.plan.monitor_examples,
         )
-        return right.double().mean().item()
+        return share(right)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that an exact resume needs."""

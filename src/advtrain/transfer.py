@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from advtrain.accuracy import batches
+from advtrain.accuracy import batches, share
 from advtrain.attacks import bim, predict
 from advtrain.datasets import Examples
 from advtrain.evaluation import Pgd
@@ -53,6 +53,6 @@ def transfer(
                 "source": source,
                 "target": target,
                 "examples": len(data),
-                "accuracy": still.double().mean().item(),
-                "newly_fooled": (withstood[target] & ~still).double().mean().item(),
+                "accuracy": share(still),
+                "newly_fooled": share(withstood[target] & ~still),
             }
