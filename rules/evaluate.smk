@@ -149,7 +149,7 @@ rule strong:
 rule autoattack:
     input:
         script="src/autoattack.py",
-        code=[*EVALUATION_CODE, "src/advtrain/autoattack.py"],
+        code=[*SHARED_CODE, "src/advtrain/autoattack.py", "src/advtrain/results.py", "src/cell.py"],
         model="<results>/models/{dataset}/{defense}.pt",
         images="data/{dataset}/t10k-images-idx3-ubyte",
         labels="data/{dataset}/t10k-labels-idx1-ubyte",
@@ -167,13 +167,13 @@ rule autoattack:
         mem="4GB",
         runtime="24h",
         device=config["device"],
-        batch_size=config["evaluation"]["batch_size"],
     params:
         stem=subpath(output[0], strip_suffix=".parquet"),
         epsilon=lookup("datasets/{dataset}/epsilon", within=config),
         apgd_examples=config["autoattack"]["apgd_examples"],
         fab_square_examples=config["autoattack"]["fab_square_examples"],
         subset_seed=config["subset_seed"],
+        batch_size=config["autoattack"]["batch_size"],
         attack_seed=config["autoattack"]["seed"],
         by_name=lambda wildcards: AUTOATTACK_BY_NAME,
     shell:
@@ -189,7 +189,7 @@ rule autoattack:
             --subset-seed {params.subset_seed:q} \
             --attack-seed {params.attack_seed:q} \
             --epsilon {params.epsilon:q} \
-            --batch-size {resources.batch_size:q} \
+            --batch-size {params.batch_size:q} \
             --device {resources.device:q} \
             --checkpoint {params.stem:q}.checkpoint \
             --output {output:q} \

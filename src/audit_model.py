@@ -1,5 +1,6 @@
 """Measure the audit's checks of one model, on all seeds of a cell."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def main(
         of_seed = table[table["seed"] == seed]
         subject = Subject(network, data, of_seed, pgd, trace_iterations, square_queries, noise_draws)
         for check, measure in MEASURES.items():
-            rows.append({**cell.key(seed), "check": check, "value": measure(subject), "examples": subject.examples(check)})
+            rows.append({**cell.key(seed), "check": check, **asdict(measure(subject))})
     settings = {
         "pgd": pgd_settings,
         "trace_iterations": trace_iterations,

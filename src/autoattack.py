@@ -34,7 +34,12 @@ def main(cell: Cell, fab_square_examples: int, attack_seed: int, checkpoint_file
         raise InputError(f"FAB and Square are to attack {fab_square_examples} of {cell.examples} examples")
     logging.basicConfig(stream=sys.stderr, format="%(message)s")
     numbers = dict(zip(STAGES, (cell.examples, cell.examples, fab_square_examples, fab_square_examples), strict=True))
-    settings = {"apgd_examples": cell.examples, "fab_square_examples": fab_square_examples, "attack_seed": attack_seed}
+    settings = {
+        "apgd_examples": cell.examples,
+        "fab_square_examples": fab_square_examples,
+        "attack_seed": attack_seed,
+        "batch_size": cell.batch_size,
+    }
 
     def attack(model: nn.Module, data: Examples) -> Iterator[Row]:
         identity = {
@@ -42,7 +47,6 @@ def main(cell: Cell, fab_square_examples: int, attack_seed: int, checkpoint_file
             "epsilon": cell.epsilon,
             "code": checkpoint.library_digest("accuracy.py", "attacks.py", "autoattack.py", "networks.py"),
             "data": checkpoint.tensor_digest(data.x, data.y),
-            "batch_size": cell.batch_size,
             "device": data.y.device.type,
             "torch": str(torch.__version__),
             "pyautoattack": version("pyautoattack"),

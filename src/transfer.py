@@ -1,5 +1,6 @@
 """Attack each classifier of a data set with the adversarial examples of each, seed by seed."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,7 @@ def main(
             "seed": row["seed"],
             "check": "transfer_better",
             "value": row["newly_fooled"],
+            "error": math.sqrt(row["newly_fooled"] * (1 - row["newly_fooled"]) / row["examples"]),
             "examples": row["examples"],
         }
         for row in rows

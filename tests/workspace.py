@@ -101,7 +101,7 @@ def make_workspace(folder: Path) -> Workspace:
         },
         "evaluation": {"examples": 48, "batch_size": 48, "sweep_iterations": [1, 2, 10, 30]},
         "strong": {"examples": 32, "pgd": {"iterations": 4, "restarts": 2}},
-        "autoattack": {"apgd_examples": 4, "fab_square_examples": 2},
+        "autoattack": {"apgd_examples": 4, "fab_square_examples": 2, "batch_size": 4},
         "audit": {"square_queries": 20, "noise_draws": 2},
         "timing": {"blocks": 2, "steps_per_block": 1},
     }

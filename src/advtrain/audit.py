@@ -1,5 +1,6 @@
 """The audit's table and page: is a model robust, or does its evaluation only look so?"""
 
+import math
 from collections.abc import Mapping
 
 import pandas as pd
@@ -19,7 +20,7 @@ def audit_table(findings: pd.DataFrame) -> pd.DataFrame:
     """The audit: a row for each model and check.
 
     Args:
-        findings: `dataset`, `defense`, `seed`, `check`, `value`, `examples`: what `checks` and `transfer` measured.
+        findings: `dataset`, `defense`, `seed`, `check`, `value`, `error`, `examples`: what `checks` and `transfer` measured.
 
     Returns:
         The same with `threshold`, `unit`, `verdict` and `why`, in the order of `CHECKS`.
@@ -36,7 +37,7 @@ def audit_table(findings: pd.DataFrame) -> pd.DataFrame:
     table = findings.assign(
         threshold=[check.threshold for check in chosen],
         unit=[check.unit for check in chosen],
-        verdict=[check.verdict(v, n) for check, v, n in zip(chosen, findings["value"], findings["examples"], strict=True)],
+        verdict=[check.verdict(v, e) for check, v, e in zip(chosen, findings["value"], findings["error"], strict=True)],
         why=[check.why for check in chosen],
     )
     return table.sort_values("check", key=lambda names: names.map(list(CHECKS).index), kind="stable").reset_index(drop=True)
@@ -79,8 +80,9 @@ def overview(audit: pd.DataFrame, dataset: str, defenses: Mapping[str, str]) -> 
     def cell(check: str, defense: str) -> str:
         found = rows[(rows["check"] == check) & (rows["defense"] == defense)]
         worst = max(found["verdict"], key=SEVERITY.index)
+        shown = found.loc[found["verdict"] == worst, "value"].max()
         of_seeds = f" ({(found['verdict'] == worst).sum()} of {len(found)} seeds)" if len(found) > 1 and worst != PASS else ""
-        return f"{SIGNS[worst]} {worst} {CHECKS[check].text(found['value'].max())}{of_seeds}"
+        return f"{SIGNS[worst]} {worst} {CHECKS[check].text(shown)}{of_seeds}"
 
     columns = {title: [cell(check, defense) for check in CHECKS] for defense, title in defenses.items()}
     return pd.DataFrame(columns, index=[check.title for check in CHECKS.values()])
@@ -108,16 +110,25 @@ def audit_of_the_paper(datasets: Mapping[str, str], defenses: Mapping[str, str])
     rows = []
     for defense, cells in paper.TABLE_1.items():
         for dataset, figures in cells.items():
-            clean, fgsm, bim10, bim30 = (figure / 100 for figure in figures)
-            for name, value, printed in (
-                ("label_leaking", fgsm - clean, f"FGSM {figures[1]:.2f}, original {figures[0]:.2f}"),
-                ("catastrophic_overfitting", fgsm - bim30, f"FGSM {figures[1]:.2f}, BIM(30) {figures[3]:.2f}"),
-                ("iterations_not_enough", abs(bim10 - bim30), f"BIM(10) {figures[2]:.2f}, BIM(30) {figures[3]:.2f}"),
+            for name, higher, lower in (
+                ("label_leaking", "FGSM", "Original"),
+                ("catastrophic_overfitting", "FGSM", "BIM(30)"),
+                ("iterations_not_enough", "BIM(10)", "BIM(30)"),
             ):
-                check, verdict = CHECKS[name], CHECKS[name].verdict(round(value, 6), PAPER_EXAMPLES)
+                check, printed = CHECKS[name], [figures[paper.COLUMNS.index(column)] for column in (higher, lower)]
+                verdict = check.verdict(*_difference(*printed, either_side=name == "iterations_not_enough"))
                 if verdict != PASS and dataset in datasets and defense in defenses:
-                    rows.append((datasets[dataset], defenses[defense], check.title, printed, f"{SIGNS[verdict]} {verdict}"))
+                    figure = f"{higher} {printed[0]:.2f}, {lower} {printed[1]:.2f}"
+                    rows.append((datasets[dataset], defenses[defense], check.title, figure, f"{SIGNS[verdict]} {verdict}"))
     return pd.DataFrame(rows, columns=["data set", "classifier", "check", "printed", "verdict"])
+
+
+def _difference(higher: float, lower: float, *, either_side: bool) -> tuple[float, float]:
+    """Difference of two accuracies in percent, as a fraction, and its standard error as if they were of other images."""
+    shares = [higher / 100, lower / 100]
+    error = math.sqrt(sum(share * (1 - share) for share in shares) / PAPER_EXAMPLES)
+    difference = round(shares[0] - shares[1], 6)
+    return (abs(difference) if either_side else difference), error
 
 
 def page(

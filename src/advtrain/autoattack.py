@@ -61,7 +61,8 @@ def autoattack(
         epsilon: radius of the budget.
         examples: for each of `STAGES`, how many of the first examples it attacks; never more than the one before.
         seed: of the attacks' random starts.
-        batch_size: images attacked at once.
+        batch_size: images attacked at once; the package draws an image's start by its place in the batch, so the result
+            depends on it.
         state: where a killed run goes on, or {}.
         save: is called with the state after each batch; a run that goes on from it ends with the same rows.
 

@@ -31,6 +31,29 @@ ALONE = 32
 
 
 @dataclass(frozen=True)
+class Measured:
+    """What a check found."""
+
+    value: float
+    error: float
+    """Standard error over the images; 0 where the value is exact."""
+    examples: int
+
+
+def share_of(flags: NDArray[np.bool_]) -> Measured:
+    """The share of the images that are flagged."""
+    value = float(flags.mean())
+    return Measured(value, math.sqrt(value * (1 - value) / len(flags)), len(flags))
+
+
+def difference(right: NDArray[np.bool_], less: NDArray[np.bool_]) -> Measured:
+    """Accuracy of `right` less that of `less`, paired on the images that both are about."""
+    n = min(len(right), len(less))
+    paired = right[:n].astype(float) - less[:n]
+    return Measured(float(paired.mean()), float(paired.std()) / math.sqrt(n), n)
+
+
+@dataclass(frozen=True)
 class Subject:
     """A trained model with its evaluations, and what the checks attack it with."""
 
@@ -45,28 +68,8 @@ class Subject:
     """N of the BIM(N) whose every iterate was evaluated."""
     square_queries: int
     noise_draws: int
-    accuracies: dict[Pgd, float] = field(default_factory=dict, init=False, repr=False)
+    outcomes: dict[Pgd, NDArray[np.bool_]] = field(default_factory=dict, init=False, repr=False)
     """Under variants of PGD so far; some checks share one."""
-
-    def accuracy(self, pgd: Pgd) -> float:
-        """Accuracy under one restart of a variant of PGD on the cross-entropy."""
-        once = replace(pgd, restarts=1)
-        if once not in self.accuracies:
-            attacked = once.attack(self.model, self.data, "cross_entropy")
-            self.accuracies[once] = share(attacked.robust[-1])
-        return self.accuracies[once]
-
-    def examples(self, check: str) -> int:
-        """Number of images that a check is about."""
-        return min(len(self.data), len(self.right("autoattack"))) if check == "autoattack_better" else len(self.data)
-
-    def logits(self, x: Tensor) -> Tensor:
-        """The model's answers [n, K] to images [n, 1, 28, 28]."""
-        return torch.cat([predict(self.model, batch) for batch in x.split(self.pgd.batch_size)])
-
-    def batchwise(self, of: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        """What `of` makes of all images and labels, batch by batch."""
-        return torch.cat([of(x, y) for x, y in batches(self.data, self.pgd.batch_size)])
 
     def right(self, attack: str, **where: str | int) -> NDArray[np.bool_]:
         """Outcomes of an evaluation that has been made, on all its images: the table's row where these columns are these."""
@@ -76,74 +79,92 @@ class Subject:
         (row,) = chosen.to_dict("records")
         return unpack_outcomes(row["outcomes"], row["examples"])
 
-    def withstood(self) -> Examples | None:
-        """The images that withstood every restart of PGD on both losses, if any."""
-        index = torch.from_numpy(self.right("pgd", loss="worst").nonzero()[0]).to(self.data.y.device)
-        return Examples(self.data.x[index], self.data.y[index]) if len(index) else None
+    def right_under(self, pgd: Pgd) -> NDArray[np.bool_]:
+        """Outcomes of one restart of a variant of PGD on the cross-entropy."""
+        once = replace(pgd, restarts=1)
+        if once not in self.outcomes:
+            self.outcomes[once] = once.attack(self.model, self.data, "cross_entropy").robust[-1].cpu().numpy()
+        return self.outcomes[once]
 
-    def newly_fooled(self, pgd: Pgd) -> float:
-        """Share of all images that withstood PGD but not one restart of a variant of it on the cross-entropy."""
-        left = self.withstood()
-        if left is None:
-            return 0.0
-        return int((~replace(pgd, restarts=1).attack(self.model, left, "cross_entropy").robust[-1]).sum()) / len(self.data)
+    def logits(self, x: Tensor) -> Tensor:
+        """The model's answers [n, K] to images [n, 1, 28, 28]."""
+        return torch.cat([predict(self.model, batch) for batch in x.split(self.pgd.batch_size)])
 
-    def newly_fooled_by(self, attack: Callable[[Tensor, Tensor], Tensor]) -> float:
-        """Share of all images that withstood PGD but not `attack`, which moves them all at once within the same budget."""
-        left = self.withstood()
-        if left is None:
-            return 0.0
-        return int((self.logits(attack(left.x, left.y)).argmax(dim=1) != left.y).sum()) / len(self.data)
+    def batchwise(self, of: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """What `of` makes of all images and labels, batch by batch."""
+        return torch.cat([of(x, y) for x, y in batches(self.data, self.pgd.batch_size)])
+
+    def newly_fooled(self, attack: Callable[[Tensor, Tensor], Tensor]) -> Measured:
+        """The images that withstood every restart of PGD on both losses, but not `attack`, which moves them all at once."""
+        flags = self.right("pgd", loss="worst")
+        index = torch.from_numpy(flags.nonzero()[0]).to(self.data.y.device)
+        if len(index):
+            x, y = self.data.x[index], self.data.y[index]
+            flags[flags] = (self.logits(attack(x, y)).argmax(dim=1) != y).cpu().numpy()
+        return share_of(flags)
 
 
-def stronger_single_step(subject: Subject) -> float:
-    """How far accuracy under BIM(N) lies above that under FGSM, in standard errors."""
+def stronger_single_step(subject: Subject) -> Measured:
+    """How far accuracy under BIM(N) lies above that under FGSM, in standard errors of the latter."""
     iterative, single = subject.right("bim", iterations=subject.iterations, iterate=subject.iterations), subject.right("fgsm")
-    share = (single.sum() + 1) / (len(single) + 2)
-    return float((iterative.mean() - single.mean()) / math.sqrt(share * (1 - share) / len(single)))
+    likely = (single.sum() + 1) / (len(single) + 2)
+    error = math.sqrt(likely * (1 - likely) / len(single))
+    return Measured(float(iterative.mean() - single.mean()) / error, 0.0, len(single))
 
 
-def budget_not_monotone(subject: Subject) -> float:
+def budget_not_monotone(subject: Subject) -> Measured:
     """Largest rise of accuracy from one budget to the next larger one, from 0 to 0.5."""
-    clean = float(subject.right("clean")[: len(subject.data)].mean())
-    path = [clean, *(subject.accuracy(_with_budget(subject.pgd, epsilon)) for epsilon in BUDGETS)]
-    return max(after - before for before, after in itertools.pairwise(path))
+    path = [subject.right("clean"), *(subject.right_under(_with_budget(subject.pgd, epsilon)) for epsilon in BUDGETS)]
+    rises = [difference(after, before) for before, after in itertools.pairwise(path)]
+    return max(rises, key=lambda rise: rise.value)
 
 
-def above_chance_at_half(subject: Subject) -> float:
+def above_chance_at_half(subject: Subject) -> Measured:
     """Accuracy above chance at epsilon 0.5, where every image can become the same grey one."""
-    return subject.accuracy(_with_budget(subject.pgd, 0.5)) - CHANCE
+    found = share_of(subject.right_under(_with_budget(subject.pgd, 0.5)))
+    return replace(found, value=found.value - CHANCE)
 
 
-def above_zero_at_one(subject: Subject) -> float:
+def above_zero_at_one(subject: Subject) -> Measured:
     """Accuracy at epsilon 1, where every image can become any other."""
-    return subject.accuracy(_with_budget(subject.pgd, 1.0))
+    return share_of(subject.right_under(_with_budget(subject.pgd, 1.0)))
 
 
-def iterations_not_enough(subject: Subject) -> float:
-    """Share of the images that one restart of PGD with twice the iterations fools, and PGD with all its restarts does not."""
-    return subject.newly_fooled(replace(subject.pgd, iterations=2 * subject.pgd.iterations))
+def iterations_not_enough(subject: Subject) -> Measured:
+    """Change of accuracy under one restart of PGD, to either side, when its iterations double at the same step."""
+    return _change(subject, _longer(subject.pgd))
 
 
-def step_size_matters(subject: Subject) -> float:
-    """The same share with half or twice PGD's step, whichever is larger."""
-    return max(subject.newly_fooled(replace(subject.pgd, step_size=factor * subject.pgd.step_size)) for factor in (0.5, 2.0))
+def step_size_matters(subject: Subject) -> Measured:
+    """Largest change of accuracy under one restart of PGD, to either side, with two or four times the step."""
+    return max((_change(subject, variant) for variant in _other_steps(subject.pgd)), key=lambda change: change.value)
 
 
-def restarts_matter(subject: Subject) -> float:
+def longer_pgd_better(subject: Subject) -> Measured:
+    """Images that one restart of PGD with twice the iterations fools, and PGD with all its restarts and losses does not."""
+    return subject.newly_fooled(_one_restart(subject, _longer(subject.pgd)))
+
+
+def other_step_better(subject: Subject) -> Measured:
+    """The same with two or four times PGD's step, whichever fools more."""
+    found = (subject.newly_fooled(_one_restart(subject, variant)) for variant in _other_steps(subject.pgd))
+    return max(found, key=lambda fooled: fooled.value)
+
+
+def restarts_matter(subject: Subject) -> Measured:
     """Accuracy after one restart of PGD less that after all."""
     one, all_of_them = (subject.right("pgd", loss="cross_entropy", restarts=r) for r in (1, subject.pgd.restarts))
-    return float(one.mean() - all_of_them.mean())
+    return difference(one, all_of_them)
 
 
-def margin_loss_better(subject: Subject) -> float:
+def margin_loss_better(subject: Subject) -> Measured:
     """Accuracy under PGD on the cross-entropy less that on the margin, after all restarts."""
     entropy, margin = (subject.right("pgd", loss=loss, restarts=subject.pgd.restarts) for loss in ("cross_entropy", "margin"))
-    return float(entropy.mean() - margin.mean())
+    return difference(entropy, margin)
 
 
-def gradient_free_better(subject: Subject) -> float:
-    """Share of the images that Square Attack fools and PGD does not."""
+def gradient_free_better(subject: Subject) -> Measured:
+    """Images that Square Attack fools and PGD does not."""
 
     def attack(x: Tensor, y: Tensor) -> Tensor:
         return square(
@@ -156,18 +177,18 @@ def gradient_free_better(subject: Subject) -> float:
             batch_size=subject.pgd.batch_size,
         )
 
-    return subject.newly_fooled_by(attack)
+    return subject.newly_fooled(attack)
 
 
-def autoattack_better(subject: Subject) -> float:
-    """Share of the images that both attacked on which AutoAttack succeeds and PGD does not."""
+def autoattack_better(subject: Subject) -> Measured:
+    """Of the images that both attacked, those on which AutoAttack succeeds and PGD does not."""
     ours, theirs = subject.right("pgd", loss="worst"), subject.right("autoattack")
     both = min(len(ours), len(theirs))
-    return float((ours[:both] > theirs[:both]).mean())
+    return share_of(ours[:both] > theirs[:both])
 
 
-def noise_better(subject: Subject) -> float:
-    """Share of the images that uniform noise or noise of +-epsilon fools in some draw, and PGD does not."""
+def noise_better(subject: Subject) -> Measured:
+    """Images that uniform noise or noise of +-epsilon fools in some draw, and PGD does not."""
     generator = torch.Generator().manual_seed(subject.pgd.seed)
 
     def worst_noise(x: Tensor, y: Tensor) -> Tensor:
@@ -180,53 +201,52 @@ def noise_better(subject: Subject) -> float:
                 worst = torch.where(fooled.view(-1, 1, 1, 1), tried, worst)
         return worst
 
-    return subject.newly_fooled_by(worst_noise)
+    return subject.newly_fooled(worst_noise)
 
 
-def zero_gradients(subject: Subject) -> float:
-    """Share of the clean images whose input gradient is zero everywhere, NaN or infinite somewhere."""
+def zero_gradients(subject: Subject) -> Measured:
+    """Clean images whose input gradient is zero everywhere, NaN or infinite somewhere."""
     gradient = subject.batchwise(lambda x, y: input_gradient(subject.model, x, y)[0]).flatten(1)
     useless = (gradient == 0).all(dim=1) | ~gradient.isfinite().all(dim=1)
-    return share(useless)
+    return share_of(useless.cpu().numpy())
 
 
-def not_logits(subject: Subject) -> float:
+def not_logits(subject: Subject) -> Measured:
     """Share of the outputs that are probabilities: none below 0, and 1 in all."""
     outputs = subject.logits(subject.data.x)
-    return share((outputs >= 0).all(dim=1) & ((outputs.sum(dim=1) - 1).abs() < 1e-4))
+    return _exact(share((outputs >= 0).all(dim=1) & ((outputs.sum(dim=1) - 1).abs() < 1e-4)), subject)
 
 
-def not_deterministic(subject: Subject) -> float:
+def not_deterministic(subject: Subject) -> Measured:
     """Largest difference between two forward passes on the same images."""
-    return (subject.logits(subject.data.x) - subject.logits(subject.data.x)).abs().max().item()
+    return _exact((subject.logits(subject.data.x) - subject.logits(subject.data.x)).abs().max().item(), subject)
 
 
-def not_batch_invariant(subject: Subject) -> float:
+def not_batch_invariant(subject: Subject) -> Measured:
     """Largest difference between logits of images alone and in a batch, relative to the largest logit."""
     x = subject.data.x[:ALONE]
     together, alone = predict(subject.model, x), torch.cat([predict(subject.model, image) for image in x.split(1)])
-    return ((together - alone).abs().max() / together.abs().max()).item()
+    return Measured(((together - alone).abs().max() / together.abs().max()).item(), 0.0, len(x))
 
 
-def label_leaking(subject: Subject) -> float:
+def label_leaking(subject: Subject) -> Measured:
     """Accuracy under FGSM less clean accuracy: an attack cannot help, unless its gradient gives the label away."""
-    return float(subject.right("fgsm").mean() - subject.right("clean").mean())
+    return difference(subject.right("fgsm"), subject.right("clean"))
 
 
-def catastrophic_overfitting(subject: Subject) -> float:
-    """Accuracy under FGSM less that under one restart of PGD, on the same images."""
-    one = subject.right("pgd", loss="cross_entropy", restarts=1)
-    return float(subject.right("fgsm")[: len(one)].mean() - one.mean())
+def catastrophic_overfitting(subject: Subject) -> Measured:
+    """Accuracy under FGSM less that under PGD, on the images that both attacked."""
+    return difference(subject.right("fgsm"), subject.right("pgd", loss="worst"))
 
 
-def silent_success(subject: Subject) -> float:
-    """Share of the images that some iterate of BIM(N) fools and the last one does not."""
+def silent_success(subject: Subject) -> Measured:
+    """Images that some iterate of BIM(N) fools and the last one does not."""
     trace = [subject.right("bim", iterations=subject.iterations, iterate=i) for i in range(subject.iterations + 1)]
-    return float((np.logical_and.reduce(trace) < trace[-1]).mean())
+    return share_of(np.logical_and.reduce(trace) < trace[-1])
 
 
-def outside_domain(subject: Subject) -> float:
-    """Adversarial examples of FGSM, BIM(N) and PGD outside [0, 1] or the budget, not finite, or not float32."""
+def outside_domain(subject: Subject) -> Measured:
+    """Number of adversarial examples of FGSM, BIM(N) and PGD outside [0, 1] or the budget, not finite, or not float32."""
     x = subject.data.x
     single = subject.batchwise(lambda x, y: fgsm(subject.model, x, y, epsilon=subject.pgd.epsilon))
     worst = replace(subject.pgd, restarts=1).attack(subject.model, subject.data, "margin").x_adv
@@ -234,12 +254,41 @@ def outside_domain(subject: Subject) -> float:
     for x_adv in (single, _bim(subject), worst):
         inside = (x_adv >= 0) & (x_adv <= 1) & ((x_adv - x).abs() <= subject.pgd.epsilon + TOLERANCE)
         wrong |= ~inside.flatten(1).all(dim=1) | (x_adv.dtype != torch.float32)
-    return float(wrong.sum().item())
+    return _exact(int(wrong.sum().item()), subject)
 
 
-def budget_not_reached(subject: Subject) -> float:
+def budget_not_reached(subject: Subject) -> Measured:
     """Share of epsilon that BIM(N) leaves unused even on the pixel that it moves most: N steps have to be N."""
-    return max(0.0, 1 - ((_bim(subject) - subject.data.x).abs().max() / subject.pgd.epsilon).item())
+    reached = (_bim(subject) - subject.data.x).abs().max().item()
+    return _exact(max(0.0, 1 - reached / subject.pgd.epsilon), subject)
+
+
+def _exact(value: float, subject: Subject) -> Measured:
+    return Measured(float(value), 0.0, len(subject.data))
+
+
+def _change(subject: Subject, variant: Pgd) -> Measured:
+    """Change of accuracy under one restart, to either side."""
+    change = difference(subject.right_under(subject.pgd), subject.right_under(variant))
+    return replace(change, value=abs(change.value))
+
+
+def _one_restart(subject: Subject, pgd: Pgd) -> Callable[[Tensor, Tensor], Tensor]:
+    """One restart of a variant of PGD on the cross-entropy, as an attack on some images."""
+
+    def attack(x: Tensor, y: Tensor) -> Tensor:
+        return replace(pgd, restarts=1).attack(subject.model, Examples(x, y), "cross_entropy").x_adv
+
+    return attack
+
+
+def _longer(pgd: Pgd) -> Pgd:
+    return replace(pgd, iterations=2 * pgd.iterations)
+
+
+def _other_steps(pgd: Pgd) -> list[Pgd]:
+    """Larger steps: with half of it the whole walk could not cross the budget from one side to the other."""
+    return [replace(pgd, step_size=factor * pgd.step_size) for factor in (2.0, 4.0)]
 
 
 def _bim(subject: Subject) -> Tensor:
@@ -251,7 +300,7 @@ def _with_budget(pgd: Pgd, epsilon: float) -> Pgd:
     return replace(pgd, epsilon=epsilon, step_size=pgd.step_size * epsilon / pgd.epsilon)
 
 
-MEASURES: dict[str, Callable[[Subject], float]] = {
+MEASURES: dict[str, Callable[[Subject], Measured]] = {
     measure.__name__: measure
     for measure in (
         stronger_single_step,
@@ -260,6 +309,8 @@ MEASURES: dict[str, Callable[[Subject], float]] = {
         above_zero_at_one,
         iterations_not_enough,
         step_size_matters,
+        longer_pgd_better,
+        other_step_better,
         restarts_matter,
         margin_loss_better,
         gradient_free_better,

@@ -7,6 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from advtrain.claims import Claim, Evidence
 
+NUMBERS = pa.struct([("mean", pa.float64()), ("lower", pa.float64()), ("upper", pa.float64()), ("met", pa.bool_())])
 SCHEMA = pa.schema(
     [
         ("key", pa.string()),
@@ -14,11 +15,12 @@ SCHEMA = pa.schema(
         ("where", pa.string()),
         ("paper", pa.string()),
         ("ours", pa.list_(pa.string())),
+        ("numbers", pa.list_(NUMBERS)),
         ("verdict", pa.string()),
         ("rule", pa.string()),
     ]
 )
-"""Columns of the table of claims, one row a claim; `ours` has a line for each condition."""
+"""Columns of the table of claims, one row a claim; each condition has a line in `ours`, and its fractions in `numbers`."""
 
 HOW_JUDGED = (
     "A claim is that all of its conditions are met. A condition is met where the whole interval is on the right side of its "
@@ -40,7 +42,12 @@ TEMPLATES = Environment(
 def claims_table(claims: list[Claim]) -> pa.Table:
     """The claims in the columns of `SCHEMA`."""
     rows = [
-        {**vars(claim), "verdict": str(claim.verdict), "ours": [str(condition) for condition in claim.conditions]}
+        {
+            **vars(claim),
+            "verdict": str(claim.verdict),
+            "ours": [str(condition) for condition in claim.conditions],
+            "numbers": [{**vars(condition.ours), "met": condition.met} for condition in claim.conditions],
+        }
         for claim in claims
     ]
     return pa.Table.from_pylist(rows, schema=SCHEMA)

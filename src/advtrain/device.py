@@ -40,6 +40,9 @@ def make_deterministic(device: torch.device) -> None:
     if device.type != "cpu":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
+        # TF32 keeps ten bits of a float32; an attack's sign of a small gradient needs them all.
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
 
 
 def describe_device(device: torch.device) -> str:

@@ -21,7 +21,7 @@ from advtrain.files import write_atomically
 Row = dict[str, Any]
 
 PROVENANCE_KEY = b"provenance"
-VERSIONS_OF = ("torch", "numpy", "pandas", "pyarrow")
+VERSIONS_OF = ("torch", "numpy", "pandas", "pyarrow", "scipy", "pyautoattack")
 
 EVALUATION_SCHEMA = pa.schema(
     [

@@ -6,7 +6,7 @@ what other test images would give for these very weights, and the seed's luck co
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -66,12 +66,24 @@ def contrast(terms: Sequence[tuple[float, pd.DataFrame]]) -> Estimate:
     seeds = list(per_seed[0][1].index)
     if any(list(rows.index) != seeds for _, rows in per_seed):
         raise InputError("accuracies of different seeds cannot be paired")
+    low, high = sum(min(weight, 0) for weight, _ in terms), sum(max(weight, 0) for weight, _ in terms)
+    values = [_per_image([(weight, rows.loc[seed]) for weight, rows in per_seed]) for seed in seeds]
     if len(seeds) > 1:
-        return over_repeats(np.sum([weight * rows["accuracy"] for weight, rows in per_seed], axis=0))
-    outcomes = [(weight, unpack_outcomes(rows["outcomes"].iloc[0], rows["examples"].iloc[0])) for weight, rows in per_seed]
+        return _clipped(over_repeats(np.array([of_seed.mean() for of_seed in values])), low, high)
+    return _clipped(_over_images(values[0], low=low, high=high), low, high)
+
+
+def _per_image(terms: Sequence[tuple[float, pd.Series]]) -> NDArray[np.float64]:
+    """The weighted sum of one seed's outcomes, image by image, on the images that all terms are about."""
+    outcomes = [(weight, unpack_outcomes(row["outcomes"], row["examples"])) for weight, row in terms]
     images = min(len(right) for _, right in outcomes)
-    values = np.sum([weight * right[:images] for weight, right in outcomes], axis=0)
-    return _over_images(values, low=sum(min(w, 0) for w, _ in terms), high=sum(max(w, 0) for w, _ in terms))
+    values: NDArray[np.float64] = np.sum([weight * right[:images] for weight, right in outcomes], axis=0)
+    return values
+
+
+def _clipped(estimate: Estimate, low: float, high: float) -> Estimate:
+    """The interval without what no accuracies can give."""
+    return replace(estimate, lower=max(estimate.lower, low), upper=min(estimate.upper, high))
 
 
 def over_repeats(values: NDArray[np.float64]) -> Estimate:
@@ -96,7 +108,7 @@ def _over_images(values: NDArray[np.float64], *, low: float, high: float) -> Est
     centre = np.average(padded, weights=weights)
     variance = np.average((padded - centre) ** 2, weights=weights) / weights.sum()
     half = stats.norm.ppf((1 + LEVEL) / 2) * math.sqrt(variance)
-    return Estimate(float(values.mean()), math.nan, max(float(centre - half), low), min(float(centre + half), high), 1)
+    return Estimate(float(values.mean()), math.nan, float(centre - half), float(centre + half), 1)
 
 
 def _by_seed(rows: pd.DataFrame) -> pd.DataFrame:

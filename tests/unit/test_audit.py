@@ -15,7 +15,7 @@ DEFENSES = {"vanilla": "Vanilla", "atda": "ATDA"}
 def findings(**values: float) -> pd.DataFrame:
     """What the checks measured on two seeds of each cell: 0 but for these values, of ATDA on MNIST with seed 1."""
     rows = [
-        {"dataset": d, "defense": m, "seed": s, "check": c, "value": 0.0, "examples": 500}
+        {"dataset": d, "defense": m, "seed": s, "check": c, "value": 0.0, "error": 0.0, "examples": 500}
         for d in DATASETS
         for m in DEFENSES
         for s in (0, 1)
@@ -28,33 +28,29 @@ def findings(**values: float) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize(
-    ("check", "value", "expected"),
+    ("check", "value", "error", "expected"),
     [
-        ("margin_loss_better", 0.01, PASS),  # at most 1 point
-        ("restarts_matter", 0.004, PASS),
-        ("restarts_matter", 0.005, WARN),  # less than 0.5 points
-        ("restarts_matter", 0.012, WARN),  # two standard errors of 6 of 500 are 0.97 points
-        ("restarts_matter", 0.02, FAIL),
-        ("catastrophic_overfitting", 0.20, PASS),
-        ("catastrophic_overfitting", 0.22, WARN),
-        ("catastrophic_overfitting", 0.26, FAIL),
-        ("label_leaking", -0.3, PASS),
-        ("zero_gradients", 0.0, PASS),
-        ("zero_gradients", 1.0, FAIL),
-        ("stronger_single_step", 2.0, PASS),
-        ("stronger_single_step", 2.1, FAIL),
-        ("not_deterministic", 1e-9, FAIL),  # exact, no allowance
-        ("outside_domain", 1.0, FAIL),
-        ("budget_not_reached", 0.1, FAIL),
-        ("restarts_matter", float("nan"), FAIL),
+        ("margin_loss_better", 0.01, 0.0, PASS),  # at most 1 point
+        ("restarts_matter", 0.004, 0.0, PASS),
+        ("restarts_matter", 0.005, 0.0, FAIL),  # less than 0.5 points
+        ("restarts_matter", 0.005, 0.001, WARN),
+        ("restarts_matter", 0.012, 0.0036, WARN),
+        ("restarts_matter", 0.012, 0.0034, FAIL),
+        ("catastrophic_overfitting", 0.20, 0.01, PASS),
+        ("catastrophic_overfitting", 0.22, 0.01, WARN),
+        ("catastrophic_overfitting", 0.23, 0.01, FAIL),
+        ("label_leaking", -0.3, 0.1, PASS),
+        ("zero_gradients", 1.0, 0.0, FAIL),
+        ("stronger_single_step", 2.0, 0.0, PASS),
+        ("stronger_single_step", 2.1, 0.0, FAIL),
+        ("not_deterministic", 1e-9, 0.0, FAIL),
+        ("outside_domain", 1.0, 0.0, FAIL),
+        ("budget_not_reached", 0.1, 0.0, FAIL),
+        ("restarts_matter", float("nan"), 0.1, FAIL),
     ],
 )
-def test_a_verdict_allows_two_standard_errors_where_images_are_counted(check: str, value: float, expected: str) -> None:
-    assert CHECKS[check].verdict(value, 500) == expected
-
-
-def test_more_images_allow_less() -> None:
-    assert [CHECKS["restarts_matter"].verdict(0.012, n) for n in (500, 10_000)] == [WARN, FAIL]
+def test_a_verdict_allows_two_standard_errors(check: str, value: float, error: float, expected: str) -> None:
+    assert CHECKS[check].verdict(value, error) == expected
 
 
 def test_the_table_has_value_threshold_verdict_and_reason_of_every_check_and_model() -> None:
@@ -94,7 +90,7 @@ def test_the_page_says_verdicts_reasons_and_what_the_paper_s_figures_give() -> N
     title, sections = page(audit_table(findings(catastrophic_overfitting=0.9)), DATASETS, DEFENSES, "20 epochs")
     html, markdown = to_html(title, sections), to_markdown(title, sections)
     for text in (html, markdown):
-        assert "167 pass, 0 warn, 1 fail" in text
+        assert "183 pass, 0 warn, 1 fail" in text
         assert "20 epochs" in text
         assert "catastrophic overfitting: ATDA on MNIST" in text
         for check in CHECKS.values():
@@ -106,7 +102,7 @@ def test_the_paper_s_own_figures_are_audited_as_far_as_it_printed_them() -> None
     defenses = {"fgsm_adv": "FGSM-Adv", "atda": "ATDA", "proposed": "Proposed", "bim10_adv": "B10", "bim30_adv": "B30"}
     found = audit_of_the_paper(DATASETS, defenses)
     rows = {(row["data set"], row["classifier"], row["check"]): row["verdict"] for row in found.to_dict("records")}
-    assert rows["MNIST", "ATDA", "No label leaking"] == "✗ fail", "97.90 under FGSM, 97.80 clean"
+    assert rows["MNIST", "ATDA", "No label leaking"] == "~ warn", "97.90 under FGSM, 97.80 clean: chance cannot be told off"
     assert rows["MNIST", "FGSM-Adv", "No catastrophic overfitting"] == "✗ fail", "98.65 under FGSM, 2.13 under BIM(30)"
     assert rows["Fashion-MNIST", "Proposed", "Converged in iterations"] == "✗ fail", "70.74, then 66.03"
     assert ("MNIST", "Proposed", "Converged in iterations") not in rows

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -10,7 +12,7 @@ from torch import Tensor, nn
 
 from advtrain import checks
 from advtrain.attacks import bim
-from advtrain.checks import MEASURES, Subject
+from advtrain.checks import MEASURES, Measured, Subject
 from advtrain.criteria import CHECKS, FAIL, PASS
 from advtrain.datasets import Examples
 from advtrain.evaluation import Pgd, strong, sweep_bim, trace_bim
@@ -48,7 +50,8 @@ def audited(model: nn.Module, data: Examples) -> Subject:
 
 
 def verdict(check: str, subject: Subject) -> str:
-    return CHECKS[check].verdict(MEASURES[check](subject), subject.examples(check))
+    found = MEASURES[check](subject)
+    return CHECKS[check].verdict(found.value, found.error)
 
 
 @pytest.fixture(scope="module")
@@ -149,11 +152,11 @@ EVERYTHING, NOTHING = torch.ones(IMAGES, dtype=torch.bool), torch.zeros(IMAGES, 
         ("restarts_matter", "pgd", EVERYTHING, {"loss": "cross_entropy", "restarts": 1}),
         ("margin_loss_better", "pgd", NOTHING, {"loss": "margin", "restarts": 2}),
         ("gradient_free_better", "pgd", EVERYTHING, {"loss": "worst"}),
-        ("iterations_not_enough", "pgd", EVERYTHING, {"loss": "worst"}),
-        ("step_size_matters", "pgd", EVERYTHING, {"loss": "worst"}),
+        ("longer_pgd_better", "pgd", EVERYTHING, {"loss": "worst"}),
+        ("other_step_better", "pgd", EVERYTHING, {"loss": "worst"}),
         ("autoattack_better", "autoattack", NOTHING, {}),
         ("silent_success", "bim", NOTHING, {"iterate": 1}),
-        ("catastrophic_overfitting", "pgd", NOTHING, {"loss": "cross_entropy", "restarts": 1}),
+        ("catastrophic_overfitting", "pgd", NOTHING, {"loss": "worst"}),
     ],
 )
 def test_a_figure_that_cannot_be_fails_the_check_meant_for_it(
@@ -166,11 +169,10 @@ def test_a_figure_that_cannot_be_fails_the_check_meant_for_it(
 
 
 def test_autoattack_is_compared_on_the_images_that_it_attacked(sound: Subject) -> None:
-    assert sound.examples("autoattack_better") == IMAGES // 2
-    assert sound.examples("noise_better") == IMAGES
     one = torch.from_numpy(sound.right("autoattack"))
     one[one.nonzero()[0]] = False
-    assert MEASURES["autoattack_better"](with_outcomes(sound, "autoattack", one)) == 2 / IMAGES
+    found = MEASURES["autoattack_better"](with_outcomes(sound, "autoattack", one))
+    assert (found.value, found.examples) == (2 / IMAGES, IMAGES // 2)
 
 
 def test_label_leaking_is_more_under_fgsm_than_on_clean_images(sound: Subject) -> None:
@@ -190,10 +192,128 @@ def test_noise_that_fools_where_pgd_does_not_is_seen(data: Examples, sound: Subj
     assert verdict("noise_better", subject) == FAIL
 
 
-def test_accuracy_that_rises_with_the_budget_is_seen(sound: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Subject, "accuracy", lambda self, pgd: {0.2: 0.3, 0.3: 0.6}.get(pgd.epsilon, 0.2))
-    assert verdict("budget_not_monotone", sound) == FAIL
-    assert verdict("above_chance_at_half", sound) == FAIL or sound.accuracy(PGD) <= 0.3
+def planted(subject: Subject, accuracies: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> list[Pgd]:
+    """Let PGD's variants have planted accuracies, by what differs from the subject's PGD; gives the variants asked for."""
+    asked = []
+
+    def right_under(self: Subject, pgd: Pgd) -> np.ndarray:
+        asked.append(pgd)
+        changed = {name: getattr(pgd, name) for name in ("epsilon", "iterations") if getattr(pgd, name) != getattr(PGD, name)}
+        if not changed and pgd.step_size != PGD.step_size:
+            changed = {"step_size": pgd.step_size}
+        key = ", ".join(f"{name} {value:g}" for name, value in changed.items())
+        return np.arange(IMAGES) < accuracies.get(key, accuracies[""]) * IMAGES
+
+    monkeypatch.setattr(Subject, "right_under", right_under)
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("check", "accuracies"),
+    [
+        ("budget_not_monotone", {"": 0.2, "epsilon 0.4": 0.6}),
+        ("above_chance_at_half", {"": 0.2, "epsilon 0.5": 0.2}),
+        ("above_zero_at_one", {"": 0.2, "epsilon 1": 0.1}),
+        ("iterations_not_enough", {"": 0.2, "iterations 40": 0.1}),
+        ("iterations_not_enough", {"": 0.2, "iterations 40": 0.3}),
+        ("step_size_matters", {"": 0.2, "step_size 0.1": 0.3}),
+        ("step_size_matters", {"": 0.2, "step_size 0.05": 0.1}),
+    ],
+)
+def test_what_a_variant_of_pgd_gives_is_seen(
+    check: str, accuracies: dict[str, float], sound: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted(sound, accuracies, monkeypatch)
+    assert verdict(check, sound) == FAIL
+    planted(sound, {"": 0.05}, monkeypatch)
+    assert verdict(check, sound) == PASS or check == "above_zero_at_one"
+
+
+def test_budgets_go_from_0_to_a_half_and_a_larger_one_has_a_larger_step(
+    sound: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = planted(sound, {"": 0.1}, monkeypatch)
+    MEASURES["budget_not_monotone"](sound)
+    assert [(pgd.epsilon, pgd.step_size) for pgd in asked] == [
+        (epsilon, pytest.approx(epsilon / 8)) for epsilon in (0.1, 0.2, 0.3, 0.4, 0.5)
+    ]
+
+
+def test_what_is_beyond_pgd_is_looked_for_with_more_iterations_and_larger_steps(
+    sound: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(Subject, "newly_fooled", lambda self, attack: Measured(0.0, 0.0, 1))
+    monkeypatch.setattr(checks, "_one_restart", lambda subject, pgd: asked.append(pgd))
+    MEASURES["longer_pgd_better"](sound)
+    MEASURES["other_step_better"](sound)
+    assert asked == [replace(PGD, iterations=40), replace(PGD, step_size=0.05), replace(PGD, step_size=0.1)]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 0.0])
+def test_a_gradient_that_is_no_use_is_counted(value: float, sound: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    def useless(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        gradient = torch.ones_like(x)
+        gradient[0] = value
+        return gradient, model(x)
+
+    monkeypatch.setattr(checks, "input_gradient", useless)
+    assert MEASURES["zero_gradients"](sound).value == 2 / IMAGES, "one of each of two batches"
+
+
+@pytest.mark.parametrize("attack", ["fgsm", "bim", "pgd"])
+@pytest.mark.parametrize("wrong", [lambda x: x + 0.21, lambda x: x - 0.01 - x.max(), lambda x: x / 0 * 0, lambda x: x.double()])
+def test_each_attack_is_held_to_the_domain(
+    attack: str, wrong: Callable[[Tensor], Tensor], sound: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if attack == "pgd":
+        monkeypatch.setattr(Pgd, "attack", lambda self, model, data, loss: SimpleNamespace(x_adv=wrong(data.x)))
+    else:
+        monkeypatch.setattr(checks, attack, lambda model, x, y, **budget: wrong(x))
+    assert verdict("outside_domain", sound) == FAIL
+
+
+def test_noise_is_uniform_and_of_signs_and_the_worst_of_both_counts(sound: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr(Subject, "logits", lambda self, x: seen.append(x) or Prototypes(self.data)(x))
+    MEASURES["noise_better"](sound)
+    assert len(seen) == 2 * sound.noise_draws + 1, "each kind in each draw, and the worst once more"
+    index = sound.right("pgd", loss="worst").nonzero()[0]
+    moved = (seen[1] - sound.data.x[index]).abs()
+    edge = ((moved - PGD.epsilon).abs() < 1e-6) | (seen[1] == 0) | (seen[1] == 1)
+    assert edge.all(), "the second is of signs"
+    assert not (((seen[0] - sound.data.x[index]).abs() - PGD.epsilon).abs() < 1e-6).all(), "the first is not"
+
+
+THRESHOLDS = {
+    "stronger_single_step": 2.0,
+    "budget_not_monotone": 0.0,
+    "above_chance_at_half": 0.0,
+    "above_zero_at_one": 0.0,
+    "iterations_not_enough": 0.005,
+    "step_size_matters": 0.005,
+    "longer_pgd_better": 0.005,
+    "other_step_better": 0.005,
+    "restarts_matter": 0.005,
+    "margin_loss_better": 0.01,
+    "gradient_free_better": 0.002,
+    "autoattack_better": 0.005,
+    "transfer_better": 0.0,
+    "noise_better": 0.0,
+    "zero_gradients": 0.0,
+    "not_logits": 0.0,
+    "not_deterministic": 0.0,
+    "not_batch_invariant": 1e-4,
+    "label_leaking": 0.0,
+    "catastrophic_overfitting": 0.2,
+    "silent_success": 0.005,
+    "outside_domain": 0.0,
+    "budget_not_reached": 1e-4,
+}
+
+
+def test_the_thresholds_are_these() -> None:
+    assert {name: check.threshold for name, check in CHECKS.items()} == THRESHOLDS
 
 
 def test_every_check_of_one_model_has_its_criterion_and_transfer_is_the_only_other() -> None:

@@ -67,6 +67,16 @@ def test_of_more_images_than_the_other_only_the_common_ones_count() -> None:
     assert difference(rows(700), rows(50, examples=100)).mean == pytest.approx(0.5)
 
 
+def test_over_seeds_too_only_the_common_images_count() -> None:
+    assert difference(rows(700, 710), rows(50, 60, examples=100)).mean == pytest.approx(0.45)
+
+
+def test_an_interval_over_seeds_stays_within_what_accuracies_can_be() -> None:
+    found = accuracy(rows(0, 0, 0, 0, 5))
+    assert found.lower == 0 < found.mean < found.upper
+    assert accuracy(rows(1000, 1000, 995)).upper == 1
+
+
 def test_a_contrast_weighs_its_terms() -> None:
     clean, sixth, tenth = rows(980), rows(700), rows(600)
     found = contrast([(0.5, clean), (-1.0, sixth), (0.5, tenth)])

@@ -12,7 +12,7 @@ from advtrain.results import EVALUATION_SCHEMA, read_provenance, read_table
 from workspace import DATASETS, DEFENSES, Workspace
 
 CELLS = [(dataset, defense) for dataset in DATASETS for defense in DEFENSES]
-PICTURES = ("figure1", "figure2", "table1_bars", "histories")
+PICTURES = ("transfer", "figure1", "figure2", "table1_bars", "histories")
 
 
 def test_every_file_of_the_design_is_there(finished_run: Workspace) -> None:
