@@ -212,8 +212,8 @@ def planted(subject: Subject, accuracies: dict[str, float], monkeypatch: pytest.
     ("check", "accuracies"),
     [
         ("budget_not_monotone", {"": 0.2, "epsilon 0.4": 0.6}),
-        ("above_chance_at_half", {"": 0.2, "epsilon 0.5": 0.2}),
-        ("above_zero_at_one", {"": 0.2, "epsilon 1": 0.1}),
+        ("above_chance_at_half", {"": 0.0, "epsilon 0.5": 0.2}),
+        ("above_zero_at_one", {"": 0.0, "epsilon 1": 0.1}),
         ("iterations_not_enough", {"": 0.2, "iterations 40": 0.1}),
         ("iterations_not_enough", {"": 0.2, "iterations 40": 0.3}),
         ("step_size_matters", {"": 0.2, "step_size 0.1": 0.3}),
@@ -225,8 +225,8 @@ def test_what_a_variant_of_pgd_gives_is_seen(
 ) -> None:
     planted(sound, accuracies, monkeypatch)
     assert verdict(check, sound) == FAIL
-    planted(sound, {"": 0.05}, monkeypatch)
-    assert verdict(check, sound) == PASS or check == "above_zero_at_one"
+    planted(sound, {"": 0.0}, monkeypatch)
+    assert verdict(check, sound) == PASS
 
 
 def test_budgets_go_from_0_to_a_half_and_a_larger_one_has_a_larger_step(
