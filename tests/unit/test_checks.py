@@ -164,6 +164,7 @@ def test_a_figure_that_cannot_be_fails_the_check_meant_for_it(
 ) -> None:
     if check == "catastrophic_overfitting":
         sound = with_outcomes(sound, "fgsm", EVERYTHING)
+        sound = with_outcomes(sound, "pgd", EVERYTHING, loss="cross_entropy", restarts=1)
     subject = with_outcomes(sound, attack, right, **row)
     assert verdict(check, subject) == FAIL, MEASURES[check](subject)
 

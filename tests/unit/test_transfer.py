@@ -55,6 +55,7 @@ def test_what_a_model_s_own_attack_missed_is_counted(data: Examples) -> None:
     assert rows["open", "deaf"]["newly_fooled"] == pytest.approx(2 / 3)
     assert rows[ANY, "deaf"]["newly_fooled"] == pytest.approx(2 / 3)
     assert rows[ANY, "open"]["newly_fooled"] == 0
+    assert rows[ANY, "open"]["accuracy"] == 1, "without its own examples, which fool it twice"
 
 
 def test_all_other_sources_together_are_worse_than_each_and_leave_out_the_target_itself(data: Examples) -> None:
