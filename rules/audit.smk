@@ -10,7 +10,7 @@ accuracy of each model under the adversarial examples of each, and .findings.par
 rule audit_model:
     input:
         script="src/audit_model.py",
-        code=[*EVALUATION_CODE, "src/advtrain/checks.py", "src/advtrain/square.py"],
+        code=[*EVALUATION_CODE, "src/advtrain/checks.py", "src/advtrain/measured.py", "src/advtrain/square.py"],
         model="<results>/models/{dataset}/{defense}.pt",
         evaluations="<results>/{dataset}/{defense}.parquet",
         images="data/{dataset}/t10k-images-idx3-ubyte",
@@ -65,7 +65,7 @@ rule audit_model:
 rule transfer:
     input:
         script="src/transfer.py",
-        code=[*EVALUATION_CODE, "src/advtrain/transfer.py"],
+        code=[*EVALUATION_CODE, "src/advtrain/measured.py", "src/advtrain/transfer.py"],
         models=expand("<results>/models/{{dataset}}/{defense}.pt", defense=DEFENSES),
         evaluations=expand("<results>/{{dataset}}/{defense}.parquet", defense=DEFENSES),
         images="data/{dataset}/t10k-images-idx3-ubyte",

@@ -8,7 +8,7 @@ import pyarrow as pa
 from advtrain.audit import audit_table, page
 from advtrain.files import write_text
 from advtrain.pages import to_html, to_markdown
-from advtrain.results import provenance, read_provenance, read_table, write_table
+from advtrain.results import provenance, read_provenances, read_table, write_table
 from command import FILE, Command, Json
 
 
@@ -31,7 +31,7 @@ def main(
 ) -> None:
     """Judge what FINDINGS of audit_model.py and transfer.py measured."""
     audit = audit_table(pa.concat_tables([read_table(path) for path in findings]).to_pandas())
-    inputs = {"/".join(path.with_suffix("").parts[-2:]): read_provenance(path) for path in findings}
+    inputs = read_provenances(findings)
     write_table(pa.Table.from_pandas(audit, preserve_index=False), parquet, provenance({"scale": scale}, inputs=inputs))
     title, sections = page(audit, datasets, defenses, scale)
     write_text(md, to_markdown(title, sections))

@@ -8,7 +8,7 @@ import pyarrow as pa
 from advtrain import claims_page
 from advtrain.claims import Evidence, judge_all
 from advtrain.files import write_text
-from advtrain.results import provenance, read_provenance, read_table, write_table
+from advtrain.results import provenance, read_provenance, read_provenances, read_table, write_table
 from command import FILE, Command, Json
 
 
@@ -35,7 +35,7 @@ def main(
     rows = pa.concat_tables([read_table(path) for path in evaluations]).to_pandas()
     evidence = Evidence(rows, read_table(timing_blocks).to_pandas(), datasets, defenses)
     claims = judge_all(evidence)
-    inputs = {"/".join(path.with_suffix("").parts[-2:]): read_provenance(path) for path in (*evaluations, timing_blocks)}
+    inputs = read_provenances((*evaluations, timing_blocks))
     write_table(claims_page.claims_table(claims), parquet, provenance({"scale": scale}, inputs=inputs))
     about = claims_page.note(evidence, scale, read_provenance(timing_blocks)["device"])
     write_text(md, claims_page.to_markdown(claims, about))

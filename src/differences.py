@@ -8,7 +8,7 @@ import pyarrow as pa
 from advtrain import tables
 from advtrain.files import write_text
 from advtrain.pages import to_html, to_markdown
-from advtrain.results import provenance, read_provenance, read_table, write_table
+from advtrain.results import provenance, read_provenances, read_table, write_table
 from command import FILE, Command, Json
 
 
@@ -30,7 +30,7 @@ def main(
     """Compare the classifiers from the EVALUATIONS of all cells."""
     rows = pa.concat_tables([read_table(path) for path in evaluations]).to_pandas()
     table = tables.differences(rows, datasets, defenses)
-    inputs = {"/".join(path.with_suffix("").parts[-2:]): read_provenance(path) for path in evaluations}
+    inputs = read_provenances(evaluations)
     write_table(pa.Table.from_pandas(table, preserve_index=False), parquet, provenance({}, inputs=inputs))
     sections = tables.differences_page(table, datasets, defenses)
     write_text(md, to_markdown("Differences", sections))

@@ -8,7 +8,7 @@ import pyarrow as pa
 from advtrain import tables
 from advtrain.files import write_text
 from advtrain.pages import to_html, to_latex, to_markdown
-from advtrain.results import provenance, read_provenance, read_table, write_table
+from advtrain.results import provenance, read_provenances, read_table, write_table
 from command import FILE, Command, Json
 
 
@@ -42,7 +42,7 @@ def main(
     times, audit = (read_table(path).to_pandas() for path in (timing, audit_file))
     table = tables.table_1(rows, times, audit, datasets, defenses)
     sections = tables.page(table, audit, datasets, defenses, scale, times["device"].iloc[0])
-    inputs = {"/".join(path.with_suffix("").parts[-2:]): read_provenance(path) for path in (*evaluations, timing, audit_file)}
+    inputs = read_provenances((*evaluations, timing, audit_file))
     write_table(pa.Table.from_pandas(table, preserve_index=False), parquet, provenance({"scale": scale}, inputs=inputs))
     for path, text in (
         (csv, table.to_csv(index=False)),

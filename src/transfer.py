@@ -1,6 +1,6 @@
 """Attack each classifier of a data set with the adversarial examples of each, seed by seed."""
 
-import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from advtrain.attacks import check_epsilon
 from advtrain.datasets import load_examples
 from advtrain.device import describe_device, prepare_device
 from advtrain.evaluation import Pgd
+from advtrain.measured import proportion
 from advtrain.results import provenance, read_provenance, read_table, unpack_outcomes, write_table
 from advtrain.transfer import ANY, transfer
 from cell import load_networks
@@ -69,9 +70,7 @@ def main(
             "defense": row["target"],
             "seed": row["seed"],
             "check": "transfer_better",
-            "value": row["newly_fooled"],
-            "error": math.sqrt(row["newly_fooled"] * (1 - row["newly_fooled"]) / row["examples"]),
-            "examples": row["examples"],
+            **asdict(proportion(row["newly_fooled"], row["examples"])),
         }
         for row in rows
         if row["source"] == ANY

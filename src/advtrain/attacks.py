@@ -21,6 +21,9 @@ from advtrain.errors import InputError, check_at_least_one
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
+TOLERANCE = 1e-6
+"""What rounding may add to epsilon: float32(0.3) is above 0.3."""
+
 
 @contextmanager
 def evaluation_mode(model: nn.Module) -> Iterator[None]:
@@ -40,6 +43,11 @@ def predict(model: nn.Module, x: Tensor) -> Tensor:
     with torch.no_grad(), evaluation_mode(model):
         logits: Tensor = model(x)
     return logits
+
+
+def predict_all(model: nn.Module, x: Tensor, batch_size: int) -> Tensor:
+    """Logits [n, K] of many images x [n, C, H, W] as `predict` gives them, `batch_size` at once."""
+    return torch.cat([predict(model, batch) for batch in x.split(batch_size)])
 
 
 def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
@@ -84,6 +92,12 @@ def input_gradient(model: nn.Module, x: Tensor, y: Tensor, loss: Loss = cross_en
 def project(x_adv: Tensor, x: Tensor, epsilon: float) -> Tensor:
     """Project onto the l-infinity ball of radius `epsilon` around `x` and onto the image box [0, 1]; all [B, C, H, W]."""
     return x_adv.clamp((x - epsilon).clamp(min=0.0), (x + epsilon).clamp(max=1.0))
+
+
+def within_budget(x_adv: Tensor, x: Tensor, epsilon: float) -> Tensor:
+    """Whether each image of x_adv lies in [0, 1] and, but for rounding, within `epsilon` of x, both [n, C, H, W]; bool, [n]."""
+    inside = (x_adv >= 0) & (x_adv <= 1) & ((x_adv - x).abs() <= epsilon + TOLERANCE)
+    return inside.flatten(1).all(dim=1)
 
 
 def ascend(
@@ -197,7 +211,7 @@ def pgd(
         InputError: `epsilon` or `step_size` is not above 0, or `iterations` is below 1.
     """
     _check_budget(epsilon, step_size, iterations)
-    clean = torch.cat([predict(model, batch) for batch in x.split(batch_size)])
+    clean = predict_all(model, x, batch_size)
     x_adv, highest, robust = x.clone(), margin(clean, y), [clean.argmax(dim=1) == y]
     for start in starts:
         robust.append(robust[-1].clone())

@@ -12,12 +12,9 @@ from pyautoattack import AutoAttack
 from torch import Tensor, nn
 
 from advtrain.accuracy import right_under
-from advtrain.attacks import predict
+from advtrain.attacks import predict, within_budget
 from advtrain.datasets import Examples
 from advtrain.results import Row, evaluation_row
-
-TOLERANCE = 1e-6
-"""What rounding may add to epsilon: float32(0.3) is above 0.3."""
 
 State = dict[str, Tensor]
 """By attack, whether each of the images that it has done so far is still robust; `clean` has them all."""
@@ -94,8 +91,7 @@ def _withstands(package: AutoAttack, data: Examples, index: Tensor, standing: Te
         return standing
     x, y = data.x[left], data.y[left]
     x_adv, _ = package.run_standard_evaluation(x, y, batch_size=len(left))
-    within = ((x_adv - x).abs() <= package.epsilon + TOLERANCE) & (x_adv >= 0) & (x_adv <= 1)
-    fooled = (predict(package.model, x_adv).argmax(dim=1) != y) & within.flatten(1).all(dim=1)
+    fooled = (predict(package.model, x_adv).argmax(dim=1) != y) & within_budget(x_adv, x, package.epsilon)
     still = standing.clone()
     still[standing] = ~fooled.cpu()
     return still

@@ -16,41 +16,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from advtrain.accuracy import batches, share
-from advtrain.attacks import bim, fgsm, input_gradient, predict, project
+from advtrain.attacks import bim, fgsm, input_gradient, predict, predict_all, project, within_budget
 from advtrain.datasets import Examples
 from advtrain.evaluation import Pgd
+from advtrain.measured import Measured, difference, share_of
+from advtrain.networks import CLASSES
 from advtrain.results import unpack_outcomes
 from advtrain.square import square
 
 BUDGETS = (0.1, 0.2, 0.3, 0.4, 0.5)
-CHANCE = 0.1
-TOLERANCE = 1e-6
-"""What rounding may add to epsilon: float32(0.3) is above 0.3."""
+CHANCE = 1 / CLASSES
 ALONE = 32
 """Images that are also classified one by one."""
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What a check found."""
-
-    value: float
-    error: float
-    """Standard error over the images; 0 where the value is exact."""
-    examples: int
-
-
-def share_of(flags: NDArray[np.bool_]) -> Measured:
-    """The share of the images that are flagged."""
-    value = float(flags.mean())
-    return Measured(value, math.sqrt(value * (1 - value) / len(flags)), len(flags))
-
-
-def difference(right: NDArray[np.bool_], less: NDArray[np.bool_]) -> Measured:
-    """Accuracy of `right` less that of `less`, paired on the images that both are about."""
-    n = min(len(right), len(less))
-    paired = right[:n].astype(float) - less[:n]
-    return Measured(float(paired.mean()), float(paired.std()) / math.sqrt(n), n)
 
 
 @dataclass(frozen=True)
@@ -80,7 +57,9 @@ class Subject:
         return unpack_outcomes(row["outcomes"], row["examples"])
 
     def right_under(self, pgd: Pgd) -> NDArray[np.bool_]:
-        """Outcomes of one restart of a variant of PGD on the cross-entropy."""
+        """Outcomes of one restart of a variant of PGD on the cross-entropy; PGD's own have been evaluated."""
+        if pgd == self.pgd:
+            return self.right("pgd", loss="cross_entropy", restarts=1)
         once = replace(pgd, restarts=1)
         if once not in self.outcomes:
             self.outcomes[once] = once.attack(self.model, self.data, "cross_entropy").robust[-1].cpu().numpy()
@@ -88,7 +67,7 @@ class Subject:
 
     def logits(self, x: Tensor) -> Tensor:
         """The model's answers [n, K] to images [n, 1, 28, 28]."""
-        return torch.cat([predict(self.model, batch) for batch in x.split(self.pgd.batch_size)])
+        return predict_all(self.model, x, self.pgd.batch_size)
 
     def batchwise(self, of: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         """What `of` makes of all images and labels, batch by batch."""
@@ -247,13 +226,11 @@ def silent_success(subject: Subject) -> Measured:
 
 def outside_domain(subject: Subject) -> Measured:
     """Number of adversarial examples of FGSM, BIM(N) and PGD outside [0, 1] or the budget, not finite, or not float32."""
-    x = subject.data.x
     single = subject.batchwise(lambda x, y: fgsm(subject.model, x, y, epsilon=subject.pgd.epsilon))
     worst = replace(subject.pgd, restarts=1).attack(subject.model, subject.data, "margin").x_adv
     wrong = torch.zeros_like(subject.data.y, dtype=torch.bool)
     for x_adv in (single, _bim(subject), worst):
-        inside = (x_adv >= 0) & (x_adv <= 1) & ((x_adv - x).abs() <= subject.pgd.epsilon + TOLERANCE)
-        wrong |= ~inside.flatten(1).all(dim=1) | (x_adv.dtype != torch.float32)
+        wrong |= ~within_budget(x_adv, subject.data.x, subject.pgd.epsilon) | (x_adv.dtype != torch.float32)
     return _exact(int(wrong.sum().item()), subject)
 
 
@@ -297,7 +274,7 @@ def _bim(subject: Subject) -> Tensor:
 
 
 def _with_budget(pgd: Pgd, epsilon: float) -> Pgd:
-    return replace(pgd, epsilon=epsilon, step_size=pgd.step_size * epsilon / pgd.epsilon)
+    return pgd if epsilon == pgd.epsilon else replace(pgd, epsilon=epsilon, step_size=pgd.step_size * epsilon / pgd.epsilon)
 
 
 MEASURES: dict[str, Callable[[Subject], Measured]] = {

@@ -6,6 +6,7 @@ Tables are Arrow's here, so that a job that computes does not wait a second for 
 import json
 import platform
 import subprocess
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,11 @@ def read_provenance(path: Path) -> dict[str, Any]:
     """Provenance of a table that `write_table` wrote; raises as `read_table`."""
     made: dict[str, Any] = json.loads((read_table(path).schema.metadata or {}).get(PROVENANCE_KEY, b"{}"))
     return made
+
+
+def read_provenances(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
+    """Provenance of several tables, by the ends of their paths such as mnist/proposed; raises as `read_table`."""
+    return {"/".join(path.with_suffix("").parts[-2:]): read_provenance(path) for path in paths}
 
 
 def _commit() -> str:

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from advtrain.attacks import check_epsilon, margin, predict, project
+from advtrain.attacks import check_epsilon, margin, predict_all, project
 from advtrain.errors import check_at_least_one
 
 FIRST_SHARE = 0.8
@@ -72,4 +72,4 @@ def _signs(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
 
 
 def _margins(model: nn.Module, x: Tensor, y: Tensor, batch_size: int) -> Tensor:
-    return torch.cat([margin(predict(model, a), b) for a, b in zip(x.split(batch_size), y.split(batch_size), strict=True)])
+    return margin(predict_all(model, x, batch_size), y)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from advtrain.accuracy import batches, share
-from advtrain.attacks import bim, predict
+from advtrain.attacks import bim, predict_all
 from advtrain.datasets import Examples
 from advtrain.evaluation import Pgd
 
@@ -42,8 +42,7 @@ def transfer(
             ]
         )
         for target, model in models.items():
-            logits = torch.cat([predict(model, x) for x in x_adv.split(pgd.batch_size)])
-            right[source, target] = logits.argmax(dim=1) == data.y
+            right[source, target] = predict_all(model, x_adv, pgd.batch_size).argmax(dim=1) == data.y
     for target in models:
         others = torch.stack(
             [right[source, target] for source in models if source != target] or [torch.ones_like(withstood[target])]

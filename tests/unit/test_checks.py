@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from advtrain import checks
 from advtrain.attacks import bim
-from advtrain.checks import MEASURES, Measured, Subject
+from advtrain.checks import MEASURES, Subject
 from advtrain.criteria import CHECKS, FAIL, PASS
 from advtrain.datasets import Examples
 from advtrain.evaluation import Pgd, strong, sweep_bim, trace_bim
+from advtrain.measured import Measured
 from advtrain.results import evaluation_row, evaluation_table, unpack_outcomes
 from synthetic import synthetic_images
 

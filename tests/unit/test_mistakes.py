@@ -238,7 +238,7 @@ def test_09_an_example_at_epsilon_is_over_it_by_rounding(monkeypatch: pytest.Mon
         return not autoattack._withstands(package, data, torch.arange(100), standing).any()
 
     assert holds()
-    monkeypatch.setattr(autoattack, "TOLERANCE", 0.0)
+    monkeypatch.setattr("advtrain.attacks.TOLERANCE", 0.0)
     assert not holds()
 
 

@@ -1,0 +1,34 @@
+"""What a check of the audit found, with its standard error over the images."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a check found."""
+
+    value: float
+    error: float
+    """Standard error over the images; 0 where the value is exact."""
+    examples: int
+
+
+def proportion(value: float, examples: int) -> Measured:
+    """A share of so many images, with its binomial standard error."""
+    return Measured(value, math.sqrt(value * (1 - value) / examples), examples)
+
+
+def share_of(flags: NDArray[np.bool_]) -> Measured:
+    """The share of the images that are flagged."""
+    return proportion(float(flags.mean()), len(flags))
+
+
+def difference(right: NDArray[np.bool_], less: NDArray[np.bool_]) -> Measured:
+    """Accuracy of `right` less that of `less`, paired on the images that both are about."""
+    n = min(len(right), len(less))
+    paired = right[:n].astype(float) - less[:n]
+    return Measured(float(paired.mean()), float(paired.std()) / math.sqrt(n), n)
