@@ -35,6 +35,7 @@ SHARED_CODE = [
     "src/advtrain/accuracy.py",
     "src/advtrain/attacks.py",
     "src/advtrain/datasets.py",
+    "src/advtrain/frozen.py",
     "src/advtrain/idx.py",
     "src/advtrain/networks.py",
 ]

@@ -45,7 +45,7 @@ def main(cell: Cell, fab_square_examples: int, attack_seed: int, checkpoint_file
         identity = {
             **settings,
             "epsilon": cell.epsilon,
-            "code": checkpoint.library_digest("accuracy.py", "attacks.py", "autoattack.py", "networks.py"),
+            "code": checkpoint.library_digest("accuracy.py", "attacks.py", "autoattack.py", "frozen.py", "networks.py"),
             "data": checkpoint.tensor_digest(data.x, data.y),
             "device": data.y.device.type,
             "torch": str(torch.__version__),

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from advtrain.errors import InputError, check_at_least_one
+from advtrain.frozen import frozen
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -91,7 +92,7 @@ def input_gradient(model: nn.Module, x: Tensor, y: Tensor, loss: Loss = cross_en
 
 def project(x_adv: Tensor, x: Tensor, epsilon: float) -> Tensor:
     """Project onto the l-infinity ball of radius `epsilon` around `x` and onto the image box [0, 1]; all [B, C, H, W]."""
-    return x_adv.clamp((x - epsilon).clamp(min=0.0), (x + epsilon).clamp(max=1.0))
+    return x_adv.clamp(x - epsilon, x + epsilon).clamp_(0.0, 1.0)
 
 
 def within_budget(x_adv: Tensor, x: Tensor, epsilon: float) -> Tensor:
@@ -126,8 +127,8 @@ def ascend(
     Returns:
         The next iterate [B, C, H, W], and the logits [B, K] of `x_adv`, where the step started.
     """
-    gradient, logits = input_gradient(model, x_adv, y, loss)
-    return project(x_adv + step_size * gradient.sign(), x, epsilon), logits
+    gradient, logits = input_gradient(frozen(model), x_adv, y, loss)
+    return project(torch.add(x_adv, gradient.sign(), alpha=step_size), x, epsilon), logits
 
 
 def bim_steps(
@@ -151,6 +152,7 @@ def bim_steps(
         InputError: `epsilon` or `step_size` is not above 0, or `iterations` is below 1.
     """
     _check_budget(epsilon, step_size, iterations)
+    model = frozen(model)
     x_adv = x
     for _ in range(iterations):
         x_adv, logits = ascend(model, x_adv, x, y, epsilon=epsilon, step_size=step_size)
@@ -211,6 +213,7 @@ def pgd(
         InputError: `epsilon` or `step_size` is not above 0, or `iterations` is below 1.
     """
     _check_budget(epsilon, step_size, iterations)
+    model = frozen(model)
     clean = predict_all(model, x, batch_size)
     x_adv, highest, robust = x.clone(), margin(clean, y), [clean.argmax(dim=1) == y]
     for start in starts:

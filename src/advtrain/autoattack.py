@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from advtrain.accuracy import right_under
 from advtrain.attacks import predict, within_budget
 from advtrain.datasets import Examples
+from advtrain.frozen import frozen
 from advtrain.results import Row, evaluation_row
 
 State = dict[str, Tensor]
@@ -68,7 +69,7 @@ def autoattack(
     """
     for parameter in model.parameters():
         parameter.requires_grad_(False)
-    package = AutoAttack(model.eval(), norm="Linf", eps=epsilon, seed=seed, version="standard", device=data.y.device)
+    package = AutoAttack(frozen(model.eval()), norm="Linf", eps=epsilon, seed=seed, version="standard", device=data.y.device)
     state = state or {"clean": right_under(model, data, lambda x, y: x, batch_size).cpu()}
     standing = state["clean"]
     for attack, stage in STAGES.items():
