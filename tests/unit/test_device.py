@@ -1,6 +1,11 @@
+import platform
+import subprocess
+import sys
+
 import pytest
 import torch
 
+from advtrain.checkpoint import LIBRARY
 from advtrain.device import describe_device, make_deterministic, select_device
 from advtrain.errors import InputError
 
@@ -27,3 +32,27 @@ def test_the_cpu_s_description_names_its_model() -> None:
 def test_on_a_cpu_nothing_global_is_switched() -> None:
     make_deterministic(torch.device("cpu"))
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+TEN_LARGE_TENSORS = """
+import resource, sys
+import torch
+from advtrain.checkpoint import LIBRARY
+from advtrain.device import keep_memory
+if "keep" in sys.argv:
+    keep_memory()
+torch.ones(1 << 22)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    torch.ones(1 << 22)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's allocator has the setting")
+def test_memory_that_is_kept_costs_no_new_pages() -> None:
+    def page_faults(*arguments: str) -> int:
+        command = [sys.executable, "-c", TEN_LARGE_TENSORS, *arguments]
+        return int(subprocess.check_output(command, cwd=LIBRARY.parent, text=True))
+
+    assert page_faults() > 1000 > 10 * page_faults("keep"), "16 MiB are 4,096 pages of 4 KiB, or some larger ones"
