@@ -41,7 +41,8 @@ from advtrain.checkpoint import LIBRARY
 from advtrain.device import keep_memory
 if "keep" in sys.argv:
     keep_memory()
-torch.ones(1 << 22)
+for _ in range(30):
+    torch.ones(1 << 22)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(10):
     torch.ones(1 << 22)
