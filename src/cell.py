@@ -78,7 +78,7 @@ class Cell:
 def load_networks(model: Path, device: torch.device) -> dict[int, nn.Module]:
     """The trained networks of a cell by seed, from the file that train.py wrote."""
     trained = checkpoint.load(model)
-    networks = {}
+    networks: dict[int, nn.Module] = {}
     for seed, weights in trained["weights"].items():
         network = new_network(trained["network"])
         network.load_state_dict(weights)

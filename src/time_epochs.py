@@ -57,7 +57,7 @@ def main(
     trainers = {}
     for name, settings in defenses.items():
         plan = Plan(network, settings, epsilon, 1, batch_size, learning_rate, monitor_examples=1, monitor_iterations=1)
-        trainers[name] = Trainer(plan, data, seed=0)
+        trainers[name] = Trainer(plan, data, [0])
     timed = time_epochs(trainers, blocks=blocks, steps_per_block=steps_per_block)
     conditions = {
         "dataset": dataset,

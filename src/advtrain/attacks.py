@@ -52,8 +52,8 @@ def predict_all(model: nn.Module, x: Tensor, batch_size: int) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
-    """Cross-entropy [B] of the logits [B, K] and the labels [B]: the paper's loss."""
-    return F.cross_entropy(logits, y, reduction="none")
+    """Cross-entropy [..., B] of the logits [..., B, K] and the labels [..., B]: the paper's loss."""
+    return F.cross_entropy(logits.flatten(0, -2), y.flatten(), reduction="none").view_as(y)
 
 
 def margin(logits: Tensor, y: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ SCIENCE = (
     "accuracy.py",
     "attacks.py",
     "datasets.py",
+    "ensemble.py",
     "frozen.py",
     "idx.py",
     "networks.py",

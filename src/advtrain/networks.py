@@ -59,7 +59,7 @@ def initialise(network: nn.Module, generator: torch.Generator) -> None:
                 nn.init.zeros_(layer.bias)
 
 
-def new_network(name: str) -> nn.Module:
+def new_network(name: str) -> nn.Sequential:
     """A network of `NETWORKS`, its weights still to be set, made without a trace in the global random state.
 
     Raises:

@@ -10,14 +10,15 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from advtrain import defenses
-from advtrain.accuracy import right_under_bim, share
-from advtrain.attacks import check_epsilon
+from advtrain.accuracy import share
+from advtrain.attacks import bim, check_epsilon, predict
 from advtrain.datasets import Examples
 from advtrain.defenses import Outcome
 from advtrain.device import synchronise
+from advtrain.ensemble import Ensemble
 from advtrain.errors import InputError, check_at_least_one
 from advtrain.networks import initialise, new_network
 
@@ -63,92 +64,115 @@ class EpochRecord:
     robust_accuracy: float
     """Under BIM on the fixed slice of training images, after the epoch."""
     seconds: float
-    """Wall time of the epoch's training, without watching."""
+    """Wall time of the epoch's training, without watching; shared out evenly where seeds are trained at once."""
 
 
 @dataclass
 class Trainer:
-    """One seed's training: network, optimiser, defense, random state and history."""
+    """The training of one seed, or of several at once: networks, optimiser, defense, random states and history.
+
+    With several seeds all tensors of a step have their axis in front, and the networks are one batched network; each seed has
+    its own random state, weights and order of the images, as if it were alone.
+    """
 
     plan: Plan
     data: Examples
-    seed: int
+    seeds: list[int]
     history: list[EpochRecord] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Make everything that the plan names, from the seed."""
+        """Make everything that the plan names, from the seeds."""
         device = self.data.x.device
-        self.generator = torch.Generator().manual_seed(self.seed)
-        self.network = new_network(self.plan.network)
-        initialise(self.network, self.generator)
-        self.network.to(device)
-        self.optimiser = torch.optim.Adam(self.network.parameters(), lr=self.plan.learning_rate)
+        self.generators = [torch.Generator().manual_seed(seed) for seed in self.seeds]
+        networks = [new_network(self.plan.network) for _ in self.seeds]
+        for network, generator in zip(networks, self.generators, strict=True):
+            initialise(network, generator)
+        self.network: nn.Module = (Ensemble(networks) if len(networks) > 1 else networks[0]).to(device)
+        self.optimiser = torch.optim.Adam(self.network.parameters(), lr=self.plan.learning_rate, fused=True)
         self.defense = defenses.create(self.plan.defense, epsilon=self.plan.epsilon)
-        self.defense.start_training(self.data.x)
+        self.defense.start_training(self._for_each_seed(self.data.x))
 
     @property
     def epoch(self) -> int:
         """Number of epochs trained."""
-        return len(self.history)
+        return len(self.history) // len(self.seeds)
 
     def minibatches(self, epoch: int) -> Iterator[Tensor]:
-        """Start an epoch, counted from 0: yield the index of each of its minibatches, in a new random order."""
+        """Start an epoch, counted from 0: yield the index, [B] or [S, B], of each of its minibatches, in new random orders."""
         self.defense.start_epoch(epoch)
-        order = torch.randperm(len(self.data), generator=self.generator).to(self.data.x.device)
-        yield from order.split(self.plan.batch_size)
+        orders = [torch.randperm(len(self.data), generator=generator) for generator in self.generators]
+        order = torch.stack(orders) if len(orders) > 1 else orders[0]
+        yield from order.to(self.data.x.device).split(self.plan.batch_size, dim=-1)
 
-    def step(self, index: Tensor) -> Outcome:
-        """Train on one minibatch."""
-        outcome = self.defense.outcome(self.network, self.data.x[index], self.data.y[index], index)
+    def step(self, index: Tensor) -> Tensor:
+        """Train on one minibatch; returns its sums of loss, clean hits and adversarial hits, [3] or [3, S].
+
+        Nothing in it waits for the device.
+        """
+        y = self.data.y[index]
+        outcome = self.defense.outcome(self.network, self.data.x[index], y, index)
         self.optimiser.zero_grad()
-        outcome.loss.backward()
+        outcome.loss.sum().backward()
         self.optimiser.step()
-        return outcome
+        return _tally(outcome, y)
 
-    def train_epoch(self) -> EpochRecord:
-        """Train for one epoch, watch it, and add its row to the history.
+    def train_epoch(self) -> list[EpochRecord]:
+        """Train for one epoch, watch it, and add its rows to the history, one for each seed.
 
         Raises:
-            InputError: the loss became NaN or infinite; the message names epoch and step.
+            InputError: the loss became NaN or infinite; the message names seed, epoch and step.
         """
-        device = self.data.x.device
-        synchronise(device)
+        synchronise(self.data.x.device)
         start = time.perf_counter()
-        steps = []
-        for index in self.minibatches(self.epoch):
-            steps.append(_tally(self.step(index), self.data.y[index]))
-        tallies = torch.stack(steps).cpu().double()
-        seconds = time.perf_counter() - start
-        bad = (~tallies[:, 0].isfinite()).nonzero()
-        if len(bad):
-            raise InputError(
-                f"the loss of seed {self.seed} became {tallies[bad[0, 0], 0].item()} in epoch {self.epoch + 1}, "
-                f"step {bad[0, 0] + 1}; lower learning_rate ({self.plan.learning_rate})"
-            )
-        loss, clean, adversarial = (tallies.sum(dim=0) / len(self.data)).tolist()
-        record = EpochRecord(self.seed, self.epoch + 1, loss, clean, adversarial, self._robust_accuracy(), seconds)
-        self.history.append(record)
-        return record
+        tallies = torch.stack([self.step(index) for index in self.minibatches(self.epoch)]).cpu().double()
+        seconds = (time.perf_counter() - start) / len(self.seeds)
+        tallies = tallies.view(*tallies.shape[:2], len(self.seeds))
+        self._check_loss(tallies[:, 0])
+        means = (tallies.sum(dim=0) / len(self.data)).T.tolist()
+        records = [
+            EpochRecord(seed, self.epoch + 1, loss, clean, adversarial, robust, seconds)
+            for seed, (loss, clean, adversarial), robust in zip(self.seeds, means, self._robust_accuracies(), strict=True)
+        ]
+        self.history += records
+        return records
 
-    def _robust_accuracy(self) -> float:
+    def _check_loss(self, losses: Tensor) -> None:
+        """Refuse losses [steps, S] that are not finite."""
+        bad = (~losses.isfinite()).nonzero()
+        if len(bad):
+            step, seed = bad[0].tolist()
+            raise InputError(
+                f"the loss of seed {self.seeds[seed]} became {losses[step, seed].item()} in epoch {self.epoch + 1}, "
+                f"step {step + 1}; lower learning_rate ({self.plan.learning_rate})"
+            )
+
+    def _robust_accuracies(self) -> list[float]:
         watched = self.data.first(self.plan.monitor_examples)
-        right = right_under_bim(
-            self.network,
-            watched,
-            epsilon=self.plan.epsilon,
-            iterations=self.plan.monitor_iterations,
-            batch_size=self.plan.monitor_examples,
-        )
-        return share(right)
+        x, y = self._for_each_seed(watched.x), self._for_each_seed(watched.y)
+        n = self.plan.monitor_iterations
+        x_adv = bim(self.network, x, y, epsilon=self.plan.epsilon, step_size=self.plan.epsilon / n, iterations=n)
+        right = predict(self.network, x_adv).argmax(dim=-1) == y
+        return [share(flags) for flags in right.view(len(self.seeds), -1)]
+
+    def _for_each_seed(self, tensor: Tensor) -> Tensor:
+        """The tensor as it is, or seen once for each of several seeds, [S, ...]."""
+        return tensor.expand(len(self.seeds), *tensor.shape) if len(self.seeds) > 1 else tensor
+
+    def weights(self) -> dict[int, dict[str, Tensor]]:
+        """State dict of each seed's network, on the CPU."""
+        states = self.network.state_dicts() if isinstance(self.network, Ensemble) else [self.network.state_dict()]
+        return {
+            seed: {name: tensor.cpu() for name, tensor in state.items()} for seed, state in zip(self.seeds, states, strict=True)
+        }
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that an exact resume needs."""
         return {
-            "seed": self.seed,
+            "seeds": self.seeds,
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "defense": self.defense.state_dict(),
-            "generator": self.generator.get_state(),
+            "generators": [generator.get_state() for generator in self.generators],
             "history": [asdict(record) for record in self.history],
         }
 
@@ -157,7 +181,8 @@ class Trainer:
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.defense.load_state_dict(state["defense"])
-        self.generator.set_state(state["generator"])
+        for generator, at in zip(self.generators, state["generators"], strict=True):
+            generator.set_state(at)
         self.history = [EpochRecord(**record) for record in state["history"]]
 
 
@@ -183,7 +208,7 @@ def train(
     save_every: int = 1,
     watch: Callable[[EpochRecord, int, float], None] = lambda record, done, seconds_left: None,
 ) -> Trained:
-    """Train one network for each seed, one after the other.
+    """Train one network for each seed: all at once where that is quicker, else one after the other.
 
     Args:
         plan: what to compute.
@@ -197,27 +222,32 @@ def train(
     finished: dict[int, Any] = dict(resume_from["finished"]) if resume_from else {}
     running = resume_from["running"] if resume_from else None
     clock = _Clock(total=plan.epochs * len(seeds))
-    for seed in seeds:
-        if seed in finished:
-            clock.skip(plan.epochs)
-            continue
-        trainer = Trainer(plan, data, seed)
-        if running and running["seed"] == seed:
+    clock.skip(plan.epochs * len(finished))
+    for group in groups(plan, [seed for seed in seeds if seed not in finished], data.x.device):
+        trainer = Trainer(plan, data, group)
+        if running and running["seeds"] == group:
             trainer.load_state_dict(running)
-            clock.skip(trainer.epoch)
+            clock.skip(len(trainer.history))
         while trainer.epoch < plan.epochs:
-            record = trainer.train_epoch()
-            clock.count()
-            watch(record, clock.done, clock.seconds_left())
+            for record in trainer.train_epoch():
+                clock.count()
+                watch(record, clock.done, clock.seconds_left())
             if trainer.epoch % save_every == 0 and trainer.epoch < plan.epochs:
                 save({"finished": finished, "running": trainer.state_dict()})
-        weights = {name: tensor.cpu() for name, tensor in trainer.network.state_dict().items()}
-        finished[seed] = {"weights": weights, "history": [asdict(record) for record in trainer.history]}
+        for seed, weights in trainer.weights().items():
+            history = [asdict(record) for record in trainer.history if record.seed == seed]
+            finished[seed] = {"weights": weights, "history": history}
         save({"finished": finished, "running": None})
     return Trained(
         weights={seed: finished[seed]["weights"] for seed in seeds},
         history=[EpochRecord(**record) for seed in seeds for record in finished[seed]["history"]],
     )
+
+
+def groups(plan: Plan, seeds: list[int], device: torch.device) -> list[list[int]]:
+    """The seeds to train at once: all on a GPU, whose steps cost their launches; on a CPU each alone (docs/benchmarks.md)."""
+    together = device.type == "cuda" and defenses.create(plan.defense, epsilon=plan.epsilon).several_seeds
+    return [seeds] if together and seeds else [[seed] for seed in seeds]
 
 
 class _Clock:
@@ -242,11 +272,11 @@ class _Clock:
 
 
 def _tally(outcome: Outcome, y: Tensor) -> Tensor:
-    """Sums over the minibatch of loss, clean hits and adversarial hits, [3], on the device and without waiting for it."""
-    clean = (outcome.clean_logits.argmax(dim=1) == y).sum()
-    if outcome.adversarial_logits is None:
-        adversarial = torch.full_like(outcome.loss, float("nan"))
-    else:
-        adversarial = (outcome.adversarial_logits.argmax(dim=1) == y).sum()
+    """Sums over the minibatch of loss, clean hits and adversarial hits, [3] or [3, S], without waiting for the device."""
     loss = outcome.loss.detach()
-    return torch.stack([loss * len(y), clean.to(loss.dtype), adversarial.to(loss.dtype)])
+    clean = (outcome.clean_logits.argmax(dim=-1) == y).sum(dim=-1)
+    if outcome.adversarial_logits is None:
+        adversarial = torch.full_like(loss, float("nan"))
+    else:
+        adversarial = (outcome.adversarial_logits.argmax(dim=-1) == y).sum(dim=-1)
+    return torch.stack([loss * y.shape[-1], clean.to(loss.dtype), adversarial.to(loss.dtype)])

@@ -16,7 +16,7 @@ SETTINGS = {
 @pytest.fixture
 def trainers(examples: Examples) -> dict[str, Trainer]:
     return {
-        name: Trainer(Plan("small_cnn", settings, 0.3, 1, 16, 1e-3, 1, 1), examples, 0) for name, settings in SETTINGS.items()
+        name: Trainer(Plan("small_cnn", settings, 0.3, 1, 16, 1e-3, 1, 1), examples, [0]) for name, settings in SETTINGS.items()
     }
 
 

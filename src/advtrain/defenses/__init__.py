@@ -9,20 +9,22 @@ import inspect
 import pkgutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from advtrain.attacks import evaluation_mode
+from advtrain.attacks import cross_entropy, evaluation_mode
 from advtrain.errors import InputError
 
 AttackLabels = Literal["ground_truth", "predicted"]
 
 
 class Outcome(NamedTuple):
-    """What a defense makes of a minibatch: the loss to descend, and the logits that it came from, to watch accuracy."""
+    """What a defense makes of a minibatch: the loss to descend, and the logits that it came from, to watch accuracy.
+
+    Where several seeds are trained at once, each entry has their axis in front.
+    """
 
     loss: Tensor
     """Scalar, with the graph to the network's weights."""
@@ -35,12 +37,16 @@ class Outcome(NamedTuple):
 class Defense:
     """What a defense adds to plain training. Subclasses take their settings as keyword arguments of `__init__`."""
 
+    several_seeds: ClassVar[bool] = False
+    """Whether all tensors below may have an axis of seeds in front: [S, B, 1, 28, 28] for images, [S, B] for labels. One that
+    counts its axes from the end and keeps a state for each seed may say so, and is trained on all seeds at once on a GPU."""
+
     def __init__(self, *, epsilon: float) -> None:
         """Args: epsilon, the l-infinity budget of the adversarial examples in training, in the images' units."""
         self.epsilon = epsilon
 
     def start_training(self, x: Tensor) -> None:
-        """Prepare for the training images x [n, 1, 28, 28], on the device of the training."""
+        """Prepare for the training images x [n, 1, 28, 28], on the device of the training. What it keeps changes in place."""
 
     def start_epoch(self, epoch: int) -> None:
         """Prepare for an epoch, counted from 0."""
@@ -66,9 +72,15 @@ class Defense:
 
 def mixture(network: nn.Module, x: Tensor, x_adv: Tensor, y: Tensor) -> Outcome:
     """Half clean, half adversarial: (CE(clean) + CE(adversarial)) / 2, from one forward pass (Goodfellow et al. 2015)."""
-    clean_logits, adversarial_logits = network(torch.cat([x, x_adv])).chunk(2)
-    loss = (F.cross_entropy(clean_logits, y) + F.cross_entropy(adversarial_logits, y)) / 2
+    clean_logits, adversarial_logits = both_logits(network, x, x_adv)
+    loss = (cross_entropy(clean_logits, y).mean(-1) + cross_entropy(adversarial_logits, y).mean(-1)) / 2
     return Outcome(loss, clean_logits, adversarial_logits)
+
+
+def both_logits(network: nn.Module, x: Tensor, x_adv: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits [B, K] of the clean and of the adversarial half, both [B, 1, 28, 28], from one forward pass."""
+    clean_logits, adversarial_logits = network(torch.cat([x, x_adv], dim=-4)).chunk(2, dim=-2)
+    return clean_logits, adversarial_logits
 
 
 def attack_labels(network: nn.Module, x: Tensor, y: Tensor, labels: AttackLabels) -> Tensor:
@@ -79,8 +91,15 @@ def attack_labels(network: nn.Module, x: Tensor, y: Tensor, labels: AttackLabels
     if labels == "ground_truth":
         return y
     with torch.no_grad(), evaluation_mode(network):
-        predicted: Tensor = network(x).argmax(dim=1)
+        predicted: Tensor = network(x).argmax(dim=-1)
     return predicted
+
+
+def kept_at(index: Tensor) -> tuple[Tensor, ...]:
+    """Where the minibatch `index`, [B] or [S, B] for S seeds, stands in what a defense keeps, [n, ...] or [S, n, ...]."""
+    if index.dim() == 1:
+        return (index,)
+    return torch.arange(len(index), device=index.device).unsqueeze(1), index
 
 
 def methods() -> list[str]:

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from advtrain.attacks import fgsm
-from advtrain.defenses import AttackLabels, Defense, Outcome, attack_labels, check_labels
+from advtrain.attacks import cross_entropy, fgsm
+from advtrain.defenses import AttackLabels, Defense, Outcome, attack_labels, both_logits, check_labels
 from advtrain.networks import CLASSES
 
 CENTRE_RATE = 0.1
@@ -21,6 +21,8 @@ CENTRE_RATE = 0.1
 
 class Atda(Defense):
     """Song et al. 2018, "Improving the generalization of adversarial training with domain adaptation", Section 3."""
+
+    several_seeds = True
 
     def __init__(self, *, epsilon: float, labels: AttackLabels) -> None:
         """Args: epsilon; labels, those that the attack raises the loss of."""
@@ -30,16 +32,16 @@ class Atda(Defense):
 
     def start_training(self, x: Tensor) -> None:
         """The logits' class centres c [K, K] start at zero."""
-        self.centres = torch.zeros(CLASSES, CLASSES, device=x.device)
+        self.centres = torch.zeros(*x.shape[:-4], CLASSES, CLASSES, device=x.device)
 
     def outcome(self, network: nn.Module, x: Tensor, y: Tensor, index: Tensor) -> Outcome:
         """CE(z) + CE(a) + (CORAL + MMD + margin) / 3, z and a the logits of the clean and the adversarial half."""
         x_adv = fgsm(network, x, attack_labels(network, x, y, self.labels), epsilon=self.epsilon)
-        z, a = network(torch.cat([x, x_adv])).chunk(2)
-        both, labels = torch.cat([z, a]), torch.cat([y, y])
+        z, a = both_logits(network, x, x_adv)
+        both, labels = torch.cat([z, a], dim=-2), torch.cat([y, y], dim=-1)
         adaptation = (coral(z, a) + mmd(z, a) + margin(both, labels, self.centres)) / 3
-        self.centres = moved_centres(self.centres, both.detach(), labels)
-        return Outcome(F.cross_entropy(z, y) + F.cross_entropy(a, y) + adaptation, z, a)
+        self.centres.copy_(moved_centres(self.centres, both.detach(), labels))
+        return Outcome(cross_entropy(z, y).mean(-1) + cross_entropy(a, y).mean(-1) + adaptation, z, a)
 
     def state_dict(self) -> dict[str, Tensor]:
         """The class centres, [K, K]."""
@@ -47,17 +49,17 @@ class Atda(Defense):
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Take the class centres back."""
-        self.centres = state["centres"].to(self.centres.device)
+        self.centres.copy_(state["centres"])
 
 
 def coral(z: Tensor, a: Tensor) -> Tensor:
     """Mean absolute difference of the two halves' unnormalised covariances [K, K]; z and a are logits [B, K]."""
-    return (_scatter_matrix(z) - _scatter_matrix(a)).abs().mean()
+    return (_scatter_matrix(z) - _scatter_matrix(a)).abs().mean((-2, -1))
 
 
 def mmd(z: Tensor, a: Tensor) -> Tensor:
     """Mean absolute difference of the two halves' mean logits [K]; z and a are logits [B, K]."""
-    return (z.mean(dim=0) - a.mean(dim=0)).abs().mean()
+    return (z.mean(dim=-2) - a.mean(dim=-2)).abs().mean(-1)
 
 
 def margin(f: Tensor, labels: Tensor, centres: Tensor) -> Tensor:
@@ -68,19 +70,19 @@ def margin(f: Tensor, labels: Tensor, centres: Tensor) -> Tensor:
         labels: their classes, [2B].
         centres: class centres, [K, K]; they get no gradient.
     """
-    distances = (f.unsqueeze(1) - centres).abs().sum(dim=2)
-    own = distances.gather(1, labels.unsqueeze(1))
-    wrong = 1 - F.one_hot(labels, len(centres))
-    return (F.softplus(own - distances) * wrong).sum() / wrong.sum()
+    distances = (f.unsqueeze(-2) - centres.unsqueeze(-3)).abs().sum(dim=-1)
+    own = distances.gather(-1, labels.unsqueeze(-1))
+    wrong = 1 - F.one_hot(labels, CLASSES)
+    return (F.softplus(own - distances) * wrong).sum((-2, -1)) / wrong.sum((-2, -1))
 
 
 def moved_centres(centres: Tensor, f: Tensor, labels: Tensor) -> Tensor:
     """The centres [K, K] after a minibatch: c_j - 0.1 * sum over its members i of (c_j - f_i) / (1 + n_j)."""
-    members = F.one_hot(labels, len(centres)).to(f.dtype)
-    count = members.sum(dim=0).unsqueeze(1)
-    return centres - CENTRE_RATE * (count * centres - members.T @ f) / (1 + count)
+    members = F.one_hot(labels, CLASSES).to(f.dtype)
+    count = members.sum(dim=-2).unsqueeze(-1)
+    return centres - CENTRE_RATE * (count * centres - members.mT @ f) / (1 + count)
 
 
 def _scatter_matrix(f: Tensor) -> Tensor:
-    centred = f - f.mean(dim=0)
-    return centred.T @ centred
+    centred = f - f.mean(dim=-2, keepdim=True)
+    return centred.mT @ centred

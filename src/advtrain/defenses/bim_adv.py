@@ -17,6 +17,8 @@ from advtrain.errors import check_at_least_one
 class BimAdv(Defense):
     """Iter-Adv of Kurakin et al. 2017; Liu et al. 2019, Section II, with N = 10 and N = 30."""
 
+    several_seeds = True
+
     def __init__(self, *, epsilon: float, iterations: int, labels: AttackLabels) -> None:
         """Args: epsilon; iterations, N; labels, those that the attack raises the loss of."""
         super().__init__(epsilon=epsilon)

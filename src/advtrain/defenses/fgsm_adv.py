@@ -9,6 +9,8 @@ from advtrain.defenses import AttackLabels, Defense, Outcome, attack_labels, che
 class FgsmAdv(Defense):
     """Single-Adv of Goodfellow et al. 2015; Liu et al. 2019, Section II."""
 
+    several_seeds = True
+
     def __init__(self, *, epsilon: float, labels: AttackLabels) -> None:
         """Args: epsilon; labels, those that the attack raises the loss of."""
         super().__init__(epsilon=epsilon)

@@ -20,6 +20,7 @@ from advtrain.defenses import (
     Outcome,
     attack_labels,
     check_labels,
+    kept_at,
     mixture,
 )
 from advtrain.errors import InputError, check_at_least_one
@@ -27,6 +28,8 @@ from advtrain.errors import InputError, check_at_least_one
 
 class Proposed(Defense):
     """The paper's own defense (Section IV, Figure 3b)."""
+
+    several_seeds = True
 
     def __init__(self, *, epsilon: float, step_divisor: float, reset_epochs: int, labels: AttackLabels) -> None:
         """Args: epsilon; step_divisor, the step is epsilon / step_divisor; reset_epochs, length of a cycle; labels."""
@@ -51,10 +54,10 @@ class Proposed(Defense):
 
     def outcome(self, network: nn.Module, x: Tensor, y: Tensor, index: Tensor) -> Outcome:
         """(CE(clean) + CE(carried examples, one step further)) / 2."""
-        x_adv = self.x_adv[index]
+        x_adv = self.x_adv[kept_at(index)]
         attacked = attack_labels(network, x, y, self.labels)
         x_adv, _ = ascend(network, x_adv, x, attacked, epsilon=self.epsilon, step_size=self.step_size)
-        self.x_adv[index] = x_adv
+        self.x_adv[kept_at(index)] = x_adv
         return mixture(network, x, x_adv, y)
 
     def state_dict(self) -> dict[str, Tensor]:
