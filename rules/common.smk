@@ -39,7 +39,13 @@ SHARED_CODE = [
     "src/advtrain/idx.py",
     "src/advtrain/networks.py",
 ]
-TRAINING_CODE = [*SHARED_CODE, "src/advtrain/defenses/__init__.py", "src/advtrain/ensemble.py", "src/advtrain/training.py"]
+TRAINING_CODE = [
+    *SHARED_CODE,
+    "src/advtrain/captured.py",
+    "src/advtrain/defenses/__init__.py",
+    "src/advtrain/ensemble.py",
+    "src/advtrain/training.py",
+]
 EVALUATION_CODE = [*SHARED_CODE, "src/advtrain/evaluation.py", "src/advtrain/results.py", "src/cell.py"]
 METHOD_CODE = {name: "src/advtrain/defenses/{}.py".format(config["defenses"][name]["training"]["method"]) for name in DEFENSES}
 AUDIT_CODE = ["src/advtrain/audit.py", "src/advtrain/criteria.py", "src/advtrain/pages.py", "src/advtrain/paper.py"]

@@ -28,6 +28,7 @@ rule time_epochs:
         mem="4GB",
         runtime="1h",
         device=config["device"],
+        cuda_graph=int(config["cuda_graph"]),
     params:
         dataset=config["timing"]["dataset"],
         defenses=lambda wildcards: ALL_SETTINGS,
@@ -58,6 +59,7 @@ rule time_epochs:
             --steps-per-block {params.steps_per_block:q} \
             --threads {params.cpu_threads:q} \
             --device {resources.device:q} \
+            --cuda-graph {resources.cuda_graph:q} \
             --output {output.summary:q} \
             --blocks-output {output.blocks:q} \
             >{log:q} 2>&1

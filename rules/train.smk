@@ -33,6 +33,7 @@ rule train:
         mem="4GB",
         runtime="12h",
         device=config["device"],
+        cuda_graph=int(config["cuda_graph"]),
         checkpoint_epochs=config["training"]["checkpoint_epochs"],
     params:
         stem=subpath(output.model, strip_suffix=".pt"),
@@ -68,6 +69,7 @@ rule train:
             --monitor-iterations {params.monitor_iterations:q} \
             --checkpoint-epochs {resources.checkpoint_epochs:q} \
             --device {resources.device:q} \
+            --cuda-graph {resources.cuda_graph:q} \
             --checkpoint {params.stem:q}.checkpoint \
             --model {output.model:q} \
             --history {output.history:q} \

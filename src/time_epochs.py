@@ -30,6 +30,7 @@ from command import FILE, Command, Json
 @click.option("--steps-per-block", required=True, type=click.IntRange(min=1), help="Training steps of a defense in a round.")
 @click.option("--threads", required=True, type=click.IntRange(min=1), help="CPU threads of the measurement.")
 @click.option("--device", required=True, help="auto, cuda, mps or cpu.")
+@click.option("--cuda-graph", required=True, type=bool, help="Whether to run the steps from a CUDA graph.")
 @click.option("--output", required=True, type=FILE, help="Output: a row for each defense, Parquet.")
 @click.option("--blocks-output", required=True, type=FILE, help="Output: a row for each defense and round, Parquet.")
 def main(
@@ -47,6 +48,7 @@ def main(
     steps_per_block: int,
     threads: int,
     device: str,
+    cuda_graph: bool,
     output: Path,
     blocks_output: Path,
 ) -> None:
@@ -57,7 +59,7 @@ def main(
     trainers = {}
     for name, settings in defenses.items():
         plan = Plan(network, settings, epsilon, 1, batch_size, learning_rate, monitor_examples=1, monitor_iterations=1)
-        trainers[name] = Trainer(plan, data, [0])
+        trainers[name] = Trainer(plan, data, [0], cuda_graph and chosen.type == "cuda")
     timed = time_epochs(trainers, blocks=blocks, steps_per_block=steps_per_block)
     conditions = {
         "dataset": dataset,
@@ -67,6 +69,7 @@ def main(
         "blocks": blocks,
         "steps_per_block": steps_per_block,
         "threads": threads,
+        "cuda_graph": cuda_graph,
     }
     config = {**conditions, "defenses": defenses, "epsilon": epsilon, "learning_rate": learning_rate, "seeds": [0]}
     device_name = describe_device(chosen)

@@ -36,6 +36,7 @@ from command import FILE, Command, Integers, Json
 @click.option("--monitor-iterations", required=True, type=click.IntRange(min=1), help="Iterations of the BIM that watches.")
 @click.option("--checkpoint-epochs", required=True, type=click.IntRange(min=1), help="Epochs between two checkpoints.")
 @click.option("--device", required=True, help="auto, cuda, mps or cpu.")
+@click.option("--cuda-graph", required=True, type=bool, help="Whether to run the steps from a CUDA graph.")
 @click.option(
     "--checkpoint", "checkpoint_file", required=True, type=FILE, help="Where a killed run goes on; deleted at the end."
 )
@@ -59,6 +60,7 @@ def main(
     monitor_iterations: int,
     checkpoint_epochs: int,
     device: str,
+    cuda_graph: bool,
     checkpoint_file: Path,
     model: Path,
     history: Path,
@@ -86,6 +88,7 @@ def main(
         resume_from=checkpoint.load_if_same(checkpoint_file, identity),
         save=save,
         save_every=checkpoint_epochs,
+        cuda_graph=cuda_graph and chosen.type == "cuda",
         watch=progress,
     )
     config = {**asdict(plan), "dataset": dataset, "examples": examples, "subset_seed": subset_seed, "seeds": seeds}

@@ -17,6 +17,7 @@ LIBRARY = Path(__file__).parent
 SCIENCE = (
     "accuracy.py",
     "attacks.py",
+    "captured.py",
     "datasets.py",
     "ensemble.py",
     "frozen.py",

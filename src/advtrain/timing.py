@@ -68,7 +68,7 @@ def _time_steps(trainer: Trainer, stream: Iterator[Tensor], steps: int) -> float
     synchronise(device)
     start = time.perf_counter()
     for index in itertools.islice(stream, steps):
-        trainer.step(index)
+        trainer.run_step(index)
     synchronise(device)
     return time.perf_counter() - start
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from advtrain import defenses
 from advtrain.accuracy import share
 from advtrain.attacks import bim, check_epsilon, predict
+from advtrain.captured import CapturedStep, Step
 from advtrain.datasets import Examples
 from advtrain.defenses import Outcome
 from advtrain.device import synchronise
@@ -78,6 +79,8 @@ class Trainer:
     plan: Plan
     data: Examples
     seeds: list[int]
+    cuda_graph: bool = False
+    """Whether to run the steps from a CUDA graph."""
     history: list[EpochRecord] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -88,9 +91,12 @@ class Trainer:
         for network, generator in zip(networks, self.generators, strict=True):
             initialise(network, generator)
         self.network: nn.Module = (Ensemble(networks) if len(networks) > 1 else networks[0]).to(device)
-        self.optimiser = torch.optim.Adam(self.network.parameters(), lr=self.plan.learning_rate, fused=True)
+        self.optimiser = torch.optim.Adam(
+            self.network.parameters(), lr=self.plan.learning_rate, fused=True, capturable=device.type == "cuda"
+        )
         self.defense = defenses.create(self.plan.defense, epsilon=self.plan.epsilon)
         self.defense.start_training(self._for_each_seed(self.data.x))
+        self.run_step: Step = CapturedStep(self.step) if self.cuda_graph else self.step
 
     @property
     def epoch(self) -> int:
@@ -124,7 +130,7 @@ class Trainer:
         """
         synchronise(self.data.x.device)
         start = time.perf_counter()
-        tallies = torch.stack([self.step(index) for index in self.minibatches(self.epoch)]).cpu().double()
+        tallies = torch.stack([self.run_step(index) for index in self.minibatches(self.epoch)]).cpu().double()
         seconds = (time.perf_counter() - start) / len(self.seeds)
         tallies = tallies.view(*tallies.shape[:2], len(self.seeds))
         self._check_loss(tallies[:, 0])
@@ -206,6 +212,7 @@ def train(
     resume_from: State | None = None,
     save: Callable[[State], None] = lambda state: None,
     save_every: int = 1,
+    cuda_graph: bool = False,
     watch: Callable[[EpochRecord, int, float], None] = lambda record, done, seconds_left: None,
 ) -> Trained:
     """Train one network for each seed: all at once where that is quicker, else one after the other.
@@ -217,6 +224,7 @@ def train(
         resume_from: a state that an earlier call gave to `save`; the run goes on there, bit for bit.
         save: called with the state after every `save_every` epochs, and after each seed.
         save_every: epochs between two calls of `save`.
+        cuda_graph: whether to run the steps from a CUDA graph; the data has to be on a CUDA device.
         watch: called after each epoch with its record, the epochs trained of all seeds, and an estimate of the seconds left.
     """
     finished: dict[int, Any] = dict(resume_from["finished"]) if resume_from else {}
@@ -224,7 +232,7 @@ def train(
     clock = _Clock(total=plan.epochs * len(seeds))
     clock.skip(plan.epochs * len(finished))
     for group in groups(plan, [seed for seed in seeds if seed not in finished], data.x.device):
-        trainer = Trainer(plan, data, group)
+        trainer = Trainer(plan, data, group, cuda_graph)
         if running and running["seeds"] == group:
             trainer.load_state_dict(running)
             clock.skip(len(trainer.history))

@@ -39,6 +39,7 @@ def train_options(tmp_path: Path) -> dict[str, str]:
         "monitor-iterations": "2",
         "checkpoint-epochs": "1",
         "device": "cpu",
+        "cuda-graph": "0",
         "checkpoint": str(tmp_path / "out" / "m.checkpoint"),
         "model": str(tmp_path / "out" / "m.pt"),
         "history": str(tmp_path / "out" / "m.history.parquet"),

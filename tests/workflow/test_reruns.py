@@ -111,6 +111,10 @@ def test_a_title_redraws_and_retrains_nothing(finished: Workspace) -> None:
     assert finished.dry_run("--", "all") == PAPER | HISTORIES
 
 
+def test_a_cuda_graph_is_no_reason_to_retrain(finished: Workspace) -> None:
+    assert finished.dry_run("--config", "cuda_graph=true", "--", "all") == set()
+
+
 @pytest.mark.parametrize("device", ["auto", "cuda"])
 def test_the_device_is_no_reason_to_retrain(finished: Workspace, device: str) -> None:
     assert finished.dry_run("--config", f"device={device}", "--", "all") == set()

@@ -72,15 +72,20 @@ def margin(f: Tensor, labels: Tensor, centres: Tensor) -> Tensor:
     """
     distances = (f.unsqueeze(-2) - centres.unsqueeze(-3)).abs().sum(dim=-1)
     own = distances.gather(-1, labels.unsqueeze(-1))
-    wrong = 1 - F.one_hot(labels, CLASSES)
+    wrong = 1 - _memberships(labels)
     return (F.softplus(own - distances) * wrong).sum((-2, -1)) / wrong.sum((-2, -1))
 
 
 def moved_centres(centres: Tensor, f: Tensor, labels: Tensor) -> Tensor:
     """The centres [K, K] after a minibatch: c_j - 0.1 * sum over its members i of (c_j - f_i) / (1 + n_j)."""
-    members = F.one_hot(labels, CLASSES).to(f.dtype)
+    members = _memberships(labels).to(f.dtype)
     count = members.sum(dim=-2).unsqueeze(-1)
     return centres - CENTRE_RATE * (count * centres - members.mT @ f) / (1 + count)
+
+
+def _memberships(labels: Tensor) -> Tensor:
+    """1 where an example is of the class, else 0, [..., 2B, K]; F.one_hot would wait for the device to check the labels."""
+    return (labels.unsqueeze(-1) == torch.arange(CLASSES, device=labels.device)).int()
 
 
 def _scatter_matrix(f: Tensor) -> Tensor:

@@ -1,0 +1,54 @@
+"""A training step as one CUDA graph, so that the host launches it whole and not kernel by kernel."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Step = Callable[[Tensor], Tensor]
+
+WARM_UP = 3
+"""Steps run as they are before the recording, for what libraries set up at their first calls."""
+
+
+class CapturedStep:
+    """Runs a step on minibatches of a fixed size from a recording of it.
+
+    A recording is kernels and addresses: all that a step keeps has to change in place, and nothing in it may wait for the
+    device. Minibatches of another size, as the last of an epoch, are run as they are.
+    """
+
+    def __init__(self, step: Step) -> None:
+        """Args: step, maps the index of a minibatch on a CUDA device to a tensor of results."""
+        self.step = step
+        self.warm_up = WARM_UP
+        self.graph: torch.cuda.CUDAGraph | None = None
+
+    def __call__(self, index: Tensor) -> Tensor:
+        """What `step(index)` gives."""
+        if self.warm_up:
+            self.warm_up -= 1
+            return self._run_aside(index)
+        graph = self.graph or self._record(index)
+        if index.shape != self.index.shape:
+            return self.step(index)
+        self.index.copy_(index)
+        graph.replay()
+        return self.result.clone()
+
+    def _run_aside(self, index: Tensor) -> Tensor:
+        """Run the step on a stream of its own, as a recording does."""
+        aside = torch.cuda.Stream()
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            result = self.step(index)
+        torch.cuda.current_stream().wait_stream(aside)
+        return result
+
+    def _record(self, index: Tensor) -> torch.cuda.CUDAGraph:
+        """Record the step, which does not run it."""
+        self.index = index.clone()
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph):
+            self.result = self.step(self.index)
+        return self.graph

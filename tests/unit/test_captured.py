@@ -1,0 +1,102 @@
+"""A step run from a recording trains as the step itself does.
+
+There is no CUDA device here, so the recording is played back by `Recording`: it keeps the kernels that a step calls and the
+tensors that they read and wrote, and calls them again on those, which is what a CUDA graph does.
+"""
+
+import contextlib
+from typing import Any
+
+import pytest
+import torch
+from test_ensemble import SEEDS, SETTINGS, plan
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map_only
+
+from advtrain.datasets import Examples
+from advtrain.training import Trainer
+
+
+class Recording(TorchDispatchMode):
+    """Kernels in their order, with their arguments and results."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[Any, tuple, dict, Any]] = []
+        self.has_run = False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        self.calls.append((func, *tree_map_only(Tensor, Tensor.detach, (args, kwargs or {}, result))))
+        return result
+
+    @torch.no_grad()
+    def replay(self) -> None:
+        """Call every kernel again; its results go to the tensors of the recording. The first time that has been done."""
+        if self.has_run:
+            for func, args, kwargs, result in self.calls:
+                for recorded, again in zip(tree_leaves(result), tree_leaves(func(*args, **kwargs)), strict=True):
+                    if isinstance(recorded, Tensor) and recorded.data_ptr() != again.data_ptr():
+                        recorded.copy_(again)
+        self.has_run = True
+
+
+WAITING = {"_local_scalar_dense", "nonzero", "masked_select", "unique_dim", "_unique2", "equal", "is_nonzero"}
+"""Kernels whose result the host has to know before it goes on."""
+
+
+class Stream:
+    def wait_stream(self, other: object) -> None:
+        pass
+
+
+@pytest.fixture
+def recordings(monkeypatch: pytest.MonkeyPatch) -> list[Recording]:
+    """CUDA's recorder replaced by `Recording`; all that were made."""
+    made: list[Recording] = []
+
+    def graph() -> Recording:
+        made.append(Recording())
+        return made[-1]
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", graph)
+    monkeypatch.setattr(torch.cuda, "graph", lambda recording: recording)
+    monkeypatch.setattr(torch.cuda, "Stream", Stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", Stream)
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: contextlib.nullcontext())
+    return made
+
+
+@pytest.mark.parametrize("seeds", [SEEDS[:1], SEEDS])
+@pytest.mark.parametrize("name", SETTINGS)
+def test_training_from_a_recording_gives_the_same_weights_and_history(
+    name: str, seeds: list[int], examples: Examples, recordings: list[Recording]
+) -> None:
+    """96 images in batches of 20 are four steps of 20 and one of 16, three times over."""
+    recorded = Trainer(plan(name, batch_size=20), examples, seeds, cuda_graph=True)
+    plain = Trainer(plan(name, batch_size=20), examples, seeds)
+    for _ in range(3):
+        for ours, own in zip(recorded.train_epoch(), plain.train_epoch(), strict=True):
+            assert (ours.loss, ours.clean_accuracy, ours.robust_accuracy) == (own.loss, own.clean_accuracy, own.robust_accuracy)
+    for seed, weights in plain.weights().items():
+        assert all(torch.equal(tensor, recorded.weights()[seed][key]) for key, tensor in weights.items())
+    assert len(recordings) == 1
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_no_kernel_of_a_step_waits_for_the_device(name: str, examples: Examples) -> None:
+    trainer = Trainer(plan(name), examples, SEEDS)
+    minibatches = trainer.minibatches(0)
+    trainer.step(next(minibatches))
+    with Recording() as recording:
+        trainer.step(next(minibatches))
+    called = {func.overloadpacket.__name__ for func, *_ in recording.calls}
+    assert "_fused_adam_" in called, "the recording should see a step to its end"
+    assert not called & WAITING
+
+
+def test_a_kernel_that_waits_would_be_seen() -> None:
+    with Recording() as recording:
+        torch.ones(3)[torch.ones(3) > 0].sum().item()
+    assert {func.overloadpacket.__name__ for func, *_ in recording.calls} & WAITING
