@@ -68,3 +68,10 @@ def test_tables_are_built_written_and_read_without_pandas(tmp_path: Path) -> Non
         "read_table(Path('t.parquet')).sort_by('seed').to_pylist()"
     )
     assert loaded(code, cwd=tmp_path) == set()
+
+
+def test_what_a_script_has_loaded_is_no_garbage_to_look_through(tmp_path: Path) -> None:
+    code = "import atexit, gc, collect; atexit.register(lambda: print(gc.get_freeze_count() > 1000)); collect.main(['--help'])"
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(SOURCE)!r}); {code}"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-1] == "True"
