@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-import pyarrow as pa
 
 from advtrain.checks import MEASURES, Subject
 from advtrain.evaluation import Pgd
-from advtrain.results import read_provenance, read_table, write_table
+from advtrain.measured import FINDINGS_SCHEMA
+from advtrain.results import read_provenance, read_table, table_of, write_table
 from cell import Cell, cell_options
 from command import FILE, Command, Json
 
@@ -30,12 +30,12 @@ def main(
     noise_draws: int,
 ) -> None:
     """Measure the audit's checks of one model, on all seeds of a cell."""
-    table = read_table(evaluations).to_pandas()
+    evaluated = read_table(evaluations).to_pylist()
     pgd = Pgd.from_settings(pgd_settings, cell.epsilon, cell.batch_size)
     data, networks = cell.load()
     rows = []
     for seed, network in networks.items():
-        of_seed = table[table["seed"] == seed]
+        of_seed = [row for row in evaluated if row["seed"] == seed]
         subject = Subject(network, data, of_seed, pgd, trace_iterations, square_queries, noise_draws)
         for check, measure in MEASURES.items():
             rows.append({**cell.key(seed), "check": check, **asdict(measure(subject))})
@@ -46,7 +46,7 @@ def main(
         "noise_draws": noise_draws,
     }
     made = cell.provenance(settings, evaluations=read_provenance(evaluations))
-    write_table(pa.Table.from_pylist(rows), cell.output, made)
+    write_table(table_of(rows, FINDINGS_SCHEMA), cell.output, made)
 
 
 if __name__ == "__main__":

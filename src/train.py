@@ -13,9 +13,21 @@ from advtrain import checkpoint
 from advtrain.datasets import load_examples
 from advtrain.device import describe_device, prepare_device
 from advtrain.progress import Progress
-from advtrain.results import provenance, write_table
+from advtrain.results import provenance, table_of, write_table
 from advtrain.training import Plan, State, train
 from command import FILE, Command, Integers, Json
+
+HISTORY_SCHEMA = pa.schema(
+    [
+        ("seed", pa.int64()),
+        ("epoch", pa.int64()),
+        ("loss", pa.float64()),
+        ("clean_accuracy", pa.float64()),
+        ("adversarial_accuracy", pa.float64()),
+        ("robust_accuracy", pa.float64()),
+        ("seconds", pa.float64()),
+    ]
+)
 
 
 @click.command(cls=Command)
@@ -93,7 +105,7 @@ def main(
     )
     config = {**asdict(plan), "dataset": dataset, "examples": examples, "subset_seed": subset_seed, "seeds": seeds}
     made = provenance(config, describe_device(chosen))
-    write_table(pa.Table.from_pylist([asdict(record) for record in trained.history]), history, made)
+    write_table(table_of([asdict(record) for record in trained.history], HISTORY_SCHEMA), history, made)
     weights = {str(seed): state for seed, state in trained.weights.items()}
     checkpoint.save(model, {"network": network, "weights": weights, "provenance": made})
     checkpoint_file.unlink(missing_ok=True)

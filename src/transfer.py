@@ -5,16 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import click
-import pyarrow as pa
 import torch
 
 from advtrain.attacks import check_epsilon
 from advtrain.datasets import load_examples
 from advtrain.device import describe_device, prepare_device
 from advtrain.evaluation import Pgd
-from advtrain.measured import proportion
-from advtrain.results import provenance, read_provenance, read_table, unpack_outcomes, write_table
-from advtrain.transfer import ANY, transfer
+from advtrain.measured import FINDINGS_SCHEMA, proportion
+from advtrain.results import provenance, read_provenance, read_table, table_of, unpack_outcomes, write_table
+from advtrain.transfer import ANY, MATRIX_SCHEMA, transfer
 from cell import load_networks
 from command import FILE, Command, Json
 
@@ -63,7 +62,7 @@ def main(
     config = {"dataset": dataset, "examples": examples, "subset_seed": subset_seed, "epsilon": epsilon, "pgd": settings}
     inputs = {defense: read_provenance(Path(path)) for defense, path in evaluations.items()}
     made = provenance(config, describe_device(chosen), inputs=inputs)
-    write_table(pa.Table.from_pylist(rows), matrix, made)
+    write_table(table_of(rows, MATRIX_SCHEMA), matrix, made)
     found = [
         {
             "dataset": dataset,
@@ -75,14 +74,13 @@ def main(
         for row in rows
         if row["source"] == ANY
     ]
-    write_table(pa.Table.from_pylist(found), findings, made)
+    write_table(table_of(found, FINDINGS_SCHEMA), findings, made)
 
 
 def _worst_of_pgd(path: Path) -> dict[int, torch.Tensor]:
     """Whether each image withstood PGD on both losses, by seed."""
-    table = read_table(path).to_pandas()
-    worst = table[(table["attack"] == "pgd") & (table["loss"] == "worst")]
-    return {row.seed: torch.from_numpy(unpack_outcomes(row.outcomes, row.examples)) for row in worst.itertuples()}
+    worst = [row for row in read_table(path).to_pylist() if row["attack"] == "pgd" and row["loss"] == "worst"]
+    return {row["seed"]: torch.from_numpy(unpack_outcomes(row["outcomes"], row["examples"])) for row in worst}
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -21,7 +20,7 @@ from advtrain.datasets import Examples
 from advtrain.evaluation import Pgd
 from advtrain.measured import Measured, difference, share_of
 from advtrain.networks import CLASSES
-from advtrain.results import unpack_outcomes
+from advtrain.results import Row, unpack_outcomes
 from advtrain.square import square
 
 BUDGETS = (0.1, 0.2, 0.3, 0.4, 0.5)
@@ -37,8 +36,8 @@ class Subject:
     model: nn.Module
     data: Examples
     """The images that PGD was evaluated on, n of them."""
-    rows: pd.DataFrame
-    """The evaluation table of this model: one data set, one defense, one seed."""
+    rows: list[Row]
+    """Of the evaluation table, those of this model: one data set, one defense, one seed."""
     pgd: Pgd
     """The attack of the strong evaluation; the checks attack with one of its restarts and with variants of it."""
     iterations: int
@@ -50,10 +49,8 @@ class Subject:
 
     def right(self, attack: str, **where: str | int) -> NDArray[np.bool_]:
         """Outcomes of an evaluation that has been made, on all its images: the table's row where these columns are these."""
-        chosen = self.rows[self.rows["attack"] == attack]
-        for column, value in where.items():
-            chosen = chosen[chosen[column] == value]
-        (row,) = chosen.to_dict("records")
+        wanted = {"attack": attack, **where}
+        (row,) = [row for row in self.rows if all(row[column] == value for column, value in wanted.items())]
         return unpack_outcomes(row["outcomes"], row["examples"])
 
     def right_under(self, pgd: Pgd) -> NDArray[np.bool_]:

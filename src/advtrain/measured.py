@@ -4,7 +4,21 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
+
+FINDINGS_SCHEMA = pa.schema(
+    [
+        ("dataset", pa.string()),
+        ("defense", pa.string()),
+        ("seed", pa.int64()),
+        ("check", pa.string()),
+        ("value", pa.float64()),
+        ("error", pa.float64()),
+        ("examples", pa.int64()),
+    ]
+)
+"""Columns of the audit's findings, one row a check of a model: its name, and what it found as `Measured`."""
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,13 @@
 """Result tables: Parquet files that are whole or absent, and that tell how they were made.
 
-Tables are Arrow's here, so that a job that computes does not wait a second for pandas to load.
+Tables are Arrow's here, and read and built in ways that leave pandas alone, so that a job that computes does not wait for it to
+load: `pq.read_table` and `pa.array` load it where it is installed.
 """
 
 import json
 import platform
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,29 @@ def unpack_outcomes(outcomes: bytes, examples: int) -> NDArray[np.bool_]:
 
 def evaluation_table(rows: list[Row]) -> pa.Table:
     """The evaluation table of some rows, with its columns in order and of their types."""
-    return pa.Table.from_pylist(rows, schema=EVALUATION_SCHEMA)
+    return table_of(rows, EVALUATION_SCHEMA)
+
+
+def table_of(rows: Sequence[Row], schema: pa.Schema) -> pa.Table:
+    """A table of at least one row: `pa.Table.from_pylist` for integers, floats, strings and bytes, without pandas.
+
+    Raises:
+        KeyError: a row lacks a column.
+        TypeError: a value is not of its column's type.
+    """
+    return pa.Table.from_arrays([_array([row[field.name] for row in rows], field.type) for field in schema], schema=schema)
+
+
+def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """An array of values, None where there is none, from the buffers that Arrow's format has for the type."""
+    valid = np.packbits(np.array([value is not None for value in values]), bitorder="little")
+    if kind in (pa.string(), pa.binary()):
+        encoded = [value.encode() if isinstance(value, str) else value or b"" for value in values]
+        buffers = [np.cumsum([0, *map(len, encoded)], dtype=np.int32), b"".join(encoded)]
+    else:
+        numbers = np.array([0 if value is None else value for value in values])
+        buffers = [numbers.astype(kind.to_pandas_dtype(), casting="safe")]
+    return pa.Array.from_buffers(kind, len(values), [pa.py_buffer(buffer) for buffer in (valid, *buffers)])
 
 
 def provenance(config: dict[str, Any], device: str | None = None, inputs: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -136,7 +159,7 @@ def read_table(path: Path) -> pa.Table:
         InputError: the file is missing or is no Parquet file.
     """
     try:
-        return pq.read_table(path)
+        return pq.ParquetFile(path).read()
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except pa.ArrowInvalid as error:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
@@ -13,6 +14,19 @@ from advtrain.evaluation import Pgd
 
 ANY = "any other"
 """The source that stands for all other models together."""
+
+MATRIX_SCHEMA = pa.schema(
+    [
+        ("dataset", pa.string()),
+        ("seed", pa.int64()),
+        ("source", pa.string()),
+        ("target", pa.string()),
+        ("examples", pa.int64()),
+        ("accuracy", pa.float64()),
+        ("newly_fooled", pa.float64()),
+    ]
+)
+"""Columns of the transfer matrix, one row for each seed, source and target."""
 
 
 def transfer(

@@ -1,5 +1,7 @@
 import json
+import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +17,7 @@ from advtrain.results import (
     provenance,
     read_provenance,
     read_table,
+    table_of,
     unpack_outcomes,
     write_table,
 )
@@ -28,6 +31,39 @@ def test_the_evaluation_table_has_its_columns_in_order_and_of_their_types() -> N
     assert table.schema == EVALUATION_SCHEMA
     assert table["accuracy"].to_pylist() == [0.75]
     assert table["iterate"].to_pylist() == [10]
+
+
+COLUMNS = {
+    "integer": (pa.int64(), st.integers(-(2**63), 2**63 - 1)),
+    "float": (pa.float64(), st.floats(allow_nan=False)),
+    "text": (pa.string(), st.text(st.characters(exclude_categories=["Cs"]))),
+    "bytes": (pa.binary(), st.binary()),
+}
+SCHEMA = pa.schema([(name, kind) for name, (kind, _) in COLUMNS.items()])
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries({name: st.none() | value for name, (_, value) in COLUMNS.items()}),
+        min_size=1,
+        max_size=20,
+    )
+)
+def test_a_table_of_rows_is_what_arrow_makes_of_them(rows: list[dict[str, Any]]) -> None:
+    table = table_of(rows, SCHEMA)
+    table.validate(full=True)
+    assert table.equals(pa.Table.from_pylist(rows, schema=SCHEMA))
+
+
+def test_a_table_of_rows_keeps_a_figure_that_is_not_a_number() -> None:
+    (value,) = table_of([{"a": math.nan}], pa.schema([("a", pa.float64())]))["a"].to_pylist()
+    assert math.isnan(value)
+
+
+@pytest.mark.parametrize(("value", "kind"), [(1.5, pa.int64()), ("1", pa.int64()), ("1", pa.float64()), (1, pa.string())])
+def test_a_value_of_another_type_is_refused(value: object, kind: pa.DataType) -> None:
+    with pytest.raises(TypeError):
+        table_of([{"a": value}], pa.schema([("a", kind)]))
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=40))
