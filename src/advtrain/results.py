@@ -99,12 +99,14 @@ def evaluation_table(rows: list[Row]) -> pa.Table:
 
 
 def table_of(rows: Sequence[Row], schema: pa.Schema) -> pa.Table:
-    """A table of at least one row: `pa.Table.from_pylist` for integers, floats, strings and bytes, without pandas.
+    """A table of some rows: `pa.Table.from_pylist` for integers, floats, strings and bytes, without pandas.
 
     Raises:
         KeyError: a row lacks a column.
         TypeError: a value is not of its column's type.
     """
+    if not rows:
+        return schema.empty_table()
     return pa.Table.from_arrays([_array([row[field.name] for row in rows], field.type) for field in schema], schema=schema)
 
 

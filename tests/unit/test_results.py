@@ -45,7 +45,7 @@ SCHEMA = pa.schema([(name, kind) for name, (kind, _) in COLUMNS.items()])
 @given(
     st.lists(
         st.fixed_dictionaries({name: st.none() | value for name, (_, value) in COLUMNS.items()}),
-        min_size=1,
+        min_size=0,
         max_size=20,
     )
 )

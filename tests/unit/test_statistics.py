@@ -13,7 +13,10 @@ from synthetic import outcome_row
 
 def rows(*correct: int, examples: int = 1000) -> pd.DataFrame:
     """A figure's rows, one for each seed."""
-    table = [{"seed": seed, **outcome_row("bim", right, examples, 10)} for seed, right in enumerate(correct)]
+    table = [
+        {"dataset": "mnist", "defense": "proposed", "seed": seed, **outcome_row("bim", right, examples, 10)}
+        for seed, right in enumerate(correct)
+    ]
     return evaluation_table(table).to_pandas()
 
 
