@@ -10,6 +10,8 @@ from advtrain.results import evaluation_row, evaluation_table
 from advtrain.statistics import accuracy, contrast, difference, median_of_repeats
 from synthetic import outcome_row
 
+MODEL = {"dataset": "mnist", "defense": "proposed"}
+
 
 def rows(*correct: int, examples: int = 1000) -> pd.DataFrame:
     """A figure's rows, one for each seed."""
@@ -51,7 +53,9 @@ def test_of_one_seed_a_difference_is_paired_by_image() -> None:
     b = np.zeros(1000, dtype=bool)
     a[:530], b[:500], b[990:] = True, True, True
     first, second = (
-        evaluation_table([{"seed": 0, **evaluation_row("bim", right, epsilon=0.3, step_size=0.03, iterations=10)}]).to_pandas()
+        evaluation_table(
+            [{**MODEL, "seed": 0, **evaluation_row("bim", right, epsilon=0.3, step_size=0.03, iterations=10)}]
+        ).to_pandas()
         for right in (a, b)
     )
     found = difference(first, second)
