@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from advtrain.attacks import check_epsilon, margin, predict_all, project
 from advtrain.errors import check_at_least_one
+from advtrain.frozen import frozen
 
 FIRST_SHARE = 0.8
 """Share of the pixels that the first squares cover."""
@@ -36,6 +37,7 @@ def square(
     """
     check_epsilon(epsilon)
     check_at_least_one("queries", queries)
+    model = frozen(model)
     n, channels, height, width = x.shape
     x_adv = project(x + epsilon * _signs((n, channels, 1, width), generator).to(x), x, epsilon)
     highest = _margins(model, x_adv, y, batch_size)

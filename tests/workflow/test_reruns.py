@@ -57,7 +57,7 @@ def test_the_attack_s_code_reruns_everything(finished: Workspace) -> None:
 
 
 def test_the_evaluation_s_code_retrains_nothing(finished: Workspace) -> None:
-    finished.edit("src/cell.py", "networks = {}", "networks = dict()")
+    finished.edit("src/cell.py", "nn.Module] = {}", "nn.Module] = dict()")
     assert finished.dry_run("--", "all") == EVALUATIONS | PAPER
 
 
@@ -112,7 +112,7 @@ def test_a_title_redraws_and_retrains_nothing(finished: Workspace) -> None:
 
 
 def test_a_cuda_graph_is_no_reason_to_retrain(finished: Workspace) -> None:
-    assert finished.dry_run("--config", "cuda_graph=true", "--", "all") == set()
+    assert finished.dry_run("--config", "cuda_graph=True", "--", "all") == set()
 
 
 @pytest.mark.parametrize("device", ["auto", "cuda"])
