@@ -35,6 +35,7 @@ SHARED_CODE = [
     "src/advtrain/accuracy.py",
     "src/advtrain/attacks.py",
     "src/advtrain/datasets.py",
+    "src/advtrain/ensemble.py",
     "src/advtrain/frozen.py",
     "src/advtrain/idx.py",
     "src/advtrain/networks.py",
@@ -43,7 +44,6 @@ TRAINING_CODE = [
     *SHARED_CODE,
     "src/advtrain/captured.py",
     "src/advtrain/defenses/__init__.py",
-    "src/advtrain/ensemble.py",
     "src/advtrain/training.py",
 ]
 EVALUATION_CODE = [*SHARED_CODE, "src/advtrain/evaluation.py", "src/advtrain/results.py", "src/cell.py"]

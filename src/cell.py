@@ -1,6 +1,7 @@
 """The command line that the evaluations of a cell share: a trained model with all its seeds, and test images to attack."""
 
 import functools
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,12 @@ from advtrain import checkpoint
 from advtrain.attacks import check_epsilon
 from advtrain.datasets import Examples, load_examples
 from advtrain.device import describe_device, prepare_device, select_device
+from advtrain.ensemble import Ensemble, quicker_at_once
 from advtrain.networks import new_network
 from advtrain.results import Row, evaluation_table, provenance, write_table
 from command import FILE
+
+Attack = Callable[[nn.Module, Examples], Iterator[Row]]
 
 OPTIONS = (
     click.option("--dataset", required=True, help="Name of the data set."),
@@ -53,7 +57,7 @@ class Cell:
         """The columns that say which model a row is about."""
         return {"dataset": self.dataset, "defense": self.defense, "seed": seed}
 
-    def load(self) -> tuple[Examples, dict[int, nn.Module]]:
+    def load(self) -> tuple[Examples, dict[int, nn.Sequential]]:
         """The test images and the trained networks by seed, on the device."""
         device = prepare_device(self.device)
         data = load_examples(self.images, self.labels).subset(self.examples, self.subset_seed)
@@ -68,17 +72,28 @@ class Cell:
         device = describe_device(select_device(self.device))
         return provenance(config, device, inputs={"model": checkpoint.load(self.model)["provenance"], **inputs})
 
-    def evaluate(self, attack: Callable[[nn.Module, Examples], Iterator[Row]], settings: dict[str, Any]) -> None:
-        """Write the rows that `attack` gives for each seed's network; `settings` are its own, for the provenance."""
+    def evaluate(self, attack: Attack, settings: dict[str, Any], *, ensembles: bool = False) -> None:
+        """Write the rows that `attack` gives for each seed's network.
+
+        Args:
+            attack: gives rows of the evaluation table for a network and the test images.
+            settings: its own, for the provenance.
+            ensembles: whether it takes an ensemble of all seeds as well, and gives a row for each in turn.
+        """
         data, networks = self.load()
-        rows = [{**self.key(seed), **row} for seed, network in networks.items() for row in attack(network, data)]
+        if ensembles and len(networks) > 1 and quicker_at_once(data.x.device):
+            figures = attack(Ensemble(list(networks.values())), data)
+            rows = [{**self.key(seed), **row} for seed, row in zip(itertools.cycle(networks), figures, strict=False)]
+            rows.sort(key=lambda row: list(networks).index(row["seed"]))
+        else:
+            rows = [{**self.key(seed), **row} for seed, network in networks.items() for row in attack(network, data)]
         write_table(evaluation_table(rows), self.output, self.provenance(settings))
 
 
-def load_networks(model: Path, device: torch.device) -> dict[int, nn.Module]:
+def load_networks(model: Path, device: torch.device) -> dict[int, nn.Sequential]:
     """The trained networks of a cell by seed, from the file that train.py wrote."""
     trained = checkpoint.load(model)
-    networks: dict[int, nn.Module] = {}
+    networks: dict[int, nn.Sequential] = {}
     for seed, weights in trained["weights"].items():
         network = new_network(trained["network"])
         network.load_state_dict(weights)

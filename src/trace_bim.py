@@ -21,7 +21,7 @@ def main(cell: Cell, iterations: int) -> None:
     def attack(model: nn.Module, data: Examples) -> Iterator[Row]:
         return trace_bim(model, data, epsilon=cell.epsilon, iterations=iterations, batch_size=cell.batch_size)
 
-    cell.evaluate(attack, {"iterations": iterations})
+    cell.evaluate(attack, {"iterations": iterations}, ensembles=True)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from advtrain.attacks import bim, predict
 from advtrain.datasets import Examples
+from advtrain.ensemble import for_each
 
 
 def right_under_bim(model: nn.Module, data: Examples, *, epsilon: float, iterations: int, batch_size: int) -> Tensor:
@@ -19,8 +20,9 @@ def right_under_bim(model: nn.Module, data: Examples, *, epsilon: float, iterati
 
 
 def right_under(model: nn.Module, data: Examples, attack: Callable[[Tensor, Tensor], Tensor], batch_size: int) -> Tensor:
-    """Whether `model` classifies each example correctly after `attack(x, y)` has moved it; bool, [n]."""
-    return torch.cat([predict(model, attack(x, y)).argmax(dim=1) == y for x, y in batches(data, batch_size)])
+    """Whether `model` is right about each example after `attack(x, y)` has moved it; bool, [n], or [S, n] of an ensemble."""
+    seen = ((for_each(model, x), for_each(model, y)) for x, y in batches(data, batch_size))
+    return torch.cat([predict(model, attack(x, y)).argmax(dim=-1) == y for x, y in seen], dim=-1)
 
 
 def share(flags: Tensor) -> float:

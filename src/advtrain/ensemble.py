@@ -5,6 +5,7 @@ On a GPU a step of one small network costs its launches, not its arithmetic, so 
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.func import stack_module_state
 from torch.nn import functional as F
@@ -39,9 +40,23 @@ class Ensemble(nn.Module):
                 x = layer(x)
         return x
 
+    def __len__(self) -> int:
+        """Count the networks, S."""
+        return len(self.stacked[0])
+
     def state_dicts(self) -> list[dict[str, Tensor]]:
         """Each network's own state dict."""
         return [
             {name: weight[seed].detach() for name, weight in zip(self.names, self.stacked, strict=True)}
-            for seed in range(len(self.stacked[0]))
+            for seed in range(len(self))
         ]
+
+
+def for_each(model: nn.Module, tensor: Tensor) -> Tensor:
+    """The tensor as an ensemble of S networks takes it, seen once by each, [S, ...]; for another model as it is."""
+    return tensor.expand(len(model), *tensor.shape) if isinstance(model, Ensemble) else tensor
+
+
+def quicker_at_once(device: torch.device) -> bool:
+    """Whether an ensemble is quicker on `device` than its networks one by one: not on a CPU (docs/benchmarks.md)."""
+    return device.type == "cuda"

@@ -4,14 +4,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from advtrain.accuracy import batches, right_under, right_under_bim
 from advtrain.attacks import LOSSES, Attacked, bim_steps, fgsm, pgd, predict, random_starts
 from advtrain.datasets import Examples
+from advtrain.ensemble import for_each
 from advtrain.errors import InputError, check_at_least_one
 from advtrain.results import Row, evaluation_row
 
@@ -20,44 +19,43 @@ def sweep_bim(model: nn.Module, data: Examples, *, epsilon: float, iterations: l
     """Accuracy on clean images, under FGSM, and under BIM(N) of epsilon / N a step for each N (Liu et al. 2019, Figure 1).
 
     Args:
-        model: maps [B, 1, 28, 28] to logits [B, 10], on the data's device.
+        model: maps [B, 1, 28, 28] to logits [B, 10], on the data's device; or an ensemble.
         data: test examples.
         epsilon: radius of the budget.
         iterations: the numbers N.
         batch_size: images attacked at once; the result does not depend on it.
 
     Yields:
-        Rows of the evaluation table, without data set, defense and seed.
+        Rows of the evaluation table, without data set, defense and seed. An ensemble has a row for each seed in turn.
     """
     clean = right_under(model, data, lambda x, y: x, batch_size)
-    yield evaluation_row("clean", _outcomes(clean), loss="none", epsilon=0.0, step_size=0.0, iterations=0, restarts=0)
+    yield from _rows("clean", clean, loss="none", epsilon=0.0, step_size=0.0, iterations=0, restarts=0)
     right = right_under(model, data, lambda x, y: fgsm(model, x, y, epsilon=epsilon), batch_size)
-    yield evaluation_row("fgsm", _outcomes(right), epsilon=epsilon, step_size=epsilon, iterations=1)
+    yield from _rows("fgsm", right, epsilon=epsilon, step_size=epsilon, iterations=1)
     for n in iterations:
         right = right_under_bim(model, data, epsilon=epsilon, iterations=n, batch_size=batch_size)
-        yield evaluation_row("bim", _outcomes(right), epsilon=epsilon, step_size=epsilon / n, iterations=n)
+        yield from _rows("bim", right, epsilon=epsilon, step_size=epsilon / n, iterations=n)
 
 
 def trace_bim(model: nn.Module, data: Examples, *, epsilon: float, iterations: int, batch_size: int) -> Iterator[Row]:
     """Accuracy after each iterate 0..N of one BIM(N) of epsilon / N a step (Liu et al. 2019, Figure 2).
 
     The logits of an iterate are those of the gradient of the step that leaves it, so the whole trace costs one forward pass
-    more than the attack. Arguments as in `sweep_bim`; yields N + 1 rows.
+    more than the attack. Arguments and rows as in `sweep_bim`; yields N + 1 figures.
     """
     step_size = epsilon / iterations
     right = []
     for x, y in batches(data, batch_size):
+        x, y = for_each(model, x), for_each(model, y)
         x_adv, logits = x, []
         for x_adv, before in bim_steps(  # noqa: B007
             model, x, y, epsilon=epsilon, step_size=step_size, iterations=iterations
         ):
             logits.append(before)
         logits.append(predict(model, x_adv))
-        right.append(torch.stack(logits).argmax(dim=2) == y)
-    for iterate, outcomes in enumerate(torch.cat(right, dim=1)):
-        yield evaluation_row(
-            "bim", _outcomes(outcomes), epsilon=epsilon, step_size=step_size, iterations=iterations, iterate=iterate
-        )
+        right.append(torch.stack(logits).argmax(dim=-1) == y)
+    for iterate, outcomes in enumerate(torch.cat(right, dim=-1)):
+        yield from _rows("bim", outcomes, epsilon=epsilon, step_size=step_size, iterations=iterations, iterate=iterate)
 
 
 @dataclass(frozen=True)
@@ -124,7 +122,7 @@ def strong(model: nn.Module, data: Examples, attack: Pgd) -> Iterator[Row]:
     def row(right: Tensor, loss: str, restarts: int) -> Row:
         return evaluation_row(
             "pgd",
-            _outcomes(right),
+            right.cpu().numpy(),
             loss=loss,
             epsilon=attack.epsilon,
             step_size=attack.step_size,
@@ -141,5 +139,7 @@ def strong(model: nn.Module, data: Examples, attack: Pgd) -> Iterator[Row]:
     yield row(worst, "worst", len(LOSSES) * attack.restarts)
 
 
-def _outcomes(right: Tensor) -> NDArray[np.bool_]:
-    return right.cpu().numpy()
+def _rows(attack: str, right: Tensor, **columns: Any) -> Iterator[Row]:  # noqa: ANN401
+    """The row of outcomes [n], or one for each seed of [S, n]."""
+    for outcomes in right.view(-1, right.shape[-1]).cpu().numpy():
+        yield evaluation_row(attack, outcomes, **columns)

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from advtrain import defenses
-from advtrain.accuracy import share
-from advtrain.attacks import bim, check_epsilon, predict
+from advtrain.accuracy import right_under_bim, share
+from advtrain.attacks import check_epsilon
 from advtrain.captured import CapturedStep, Step
 from advtrain.datasets import Examples
 from advtrain.defenses import Outcome
 from advtrain.device import synchronise
-from advtrain.ensemble import Ensemble
+from advtrain.ensemble import Ensemble, for_each, quicker_at_once
 from advtrain.errors import InputError, check_at_least_one
 from advtrain.networks import initialise, new_network
 
@@ -95,7 +95,7 @@ class Trainer:
             self.network.parameters(), lr=self.plan.learning_rate, fused=True, capturable=device.type == "cuda"
         )
         self.defense = defenses.create(self.plan.defense, epsilon=self.plan.epsilon)
-        self.defense.start_training(self._for_each_seed(self.data.x))
+        self.defense.start_training(for_each(self.network, self.data.x))
         self.run_step: Step = CapturedStep(self.step) if self.cuda_graph else self.step
 
     @property
@@ -154,15 +154,14 @@ class Trainer:
 
     def _robust_accuracies(self) -> list[float]:
         watched = self.data.first(self.plan.monitor_examples)
-        x, y = self._for_each_seed(watched.x), self._for_each_seed(watched.y)
-        n = self.plan.monitor_iterations
-        x_adv = bim(self.network, x, y, epsilon=self.plan.epsilon, step_size=self.plan.epsilon / n, iterations=n)
-        right = predict(self.network, x_adv).argmax(dim=-1) == y
+        right = right_under_bim(
+            self.network,
+            watched,
+            epsilon=self.plan.epsilon,
+            iterations=self.plan.monitor_iterations,
+            batch_size=self.plan.monitor_examples,
+        )
         return [share(flags) for flags in right.view(len(self.seeds), -1)]
-
-    def _for_each_seed(self, tensor: Tensor) -> Tensor:
-        """The tensor as it is, or seen once for each of several seeds, [S, ...]."""
-        return tensor.expand(len(self.seeds), *tensor.shape) if len(self.seeds) > 1 else tensor
 
     def weights(self) -> dict[int, dict[str, Tensor]]:
         """State dict of each seed's network, on the CPU."""
@@ -253,8 +252,8 @@ def train(
 
 
 def groups(plan: Plan, seeds: list[int], device: torch.device) -> list[list[int]]:
-    """The seeds to train at once: all on a GPU, whose steps cost their launches; on a CPU each alone (docs/benchmarks.md)."""
-    together = device.type == "cuda" and defenses.create(plan.defense, epsilon=plan.epsilon).several_seeds
+    """The seeds to train at once: all where that is quicker and the defense knows of seeds, else each alone."""
+    together = quicker_at_once(device) and defenses.create(plan.defense, epsilon=plan.epsilon).several_seeds
     return [seeds] if together and seeds else [[seed] for seed in seeds]
 
 

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 import collect
 from advtrain import checkpoint
 from advtrain.idx import write_idx
+from advtrain.results import read_table
 from synthetic import write_synthetic_dataset
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -216,6 +217,27 @@ def test_a_wrong_option_of_an_evaluation_is_named(
 ) -> None:
     assert_refused(run(script, {**cell_options, **own, **wrong}), named)
     assert not (tmp_path / "out.parquet").exists()
+
+
+@pytest.mark.parametrize(("script", "iterations"), [("sweep_bim", "1,2"), ("trace_bim", "2")])
+def test_all_seeds_at_once_give_the_table_of_one_by_one(
+    cell_options: dict[str, str],
+    train_options: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    script: str,
+    iterations: str,
+) -> None:
+    """As on a GPU; rounding has not turned a decision of these."""
+    assert run("train", train_options).exit_code == 0
+    options = {**cell_options, "model": train_options["model"], "iterations": iterations}
+    tables = []
+    for at_once in (False, True):
+        monkeypatch.setattr("cell.quicker_at_once", lambda device, answer=at_once: answer)
+        assert run(script, options).exit_code == 0
+        tables.append(read_table(tmp_path / "out.parquet"))
+    assert tables[0].column("seed").to_pylist() == sorted(tables[0].column("seed").to_pylist())
+    assert tables[0].equals(tables[1])
 
 
 def test_a_table_that_is_none_is_named(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from advtrain.attacks import bim
 from advtrain.datasets import Examples
 from advtrain.ensemble import Ensemble
 from advtrain.errors import InputError
+from advtrain.evaluation import sweep_bim, trace_bim
 from advtrain.networks import NETWORKS, initialise, new_network
 from advtrain.training import Plan, Trainer, groups, train
 
@@ -66,6 +67,17 @@ def test_bim_finds_the_same_adversarial_examples(name: str) -> None:
     together = bim(Ensemble(networks), x, y, **budget)
     for x_adv, network, own, labels in zip(together, networks, x, y, strict=True):
         assert largest_difference(x_adv, bim(network, own, labels, **budget)) < 1e-12
+
+
+def test_sweep_and_trace_have_each_network_s_own_row_in_turn(examples: Examples) -> None:
+    """In batches that do not divide the images; float32, where rounding has not turned a decision of these."""
+    networks = [network.float() for network in networks_of("small_cnn")]
+    ensemble = Ensemble(networks)
+    for evaluate, iterations in ((sweep_bim, [2, 3]), (trace_bim, 2)):
+        settings = {"epsilon": 0.1, "iterations": iterations, "batch_size": 20}
+        together = list(evaluate(ensemble, examples, **settings))
+        alone = [list(evaluate(network, examples, **settings)) for network in networks]
+        assert together == [row for rows in zip(*alone, strict=True) for row in rows]
 
 
 def test_the_state_dicts_are_those_of_the_networks() -> None:
