@@ -66,7 +66,7 @@ DEFENSE_FAMILIES = json.dumps({name: config["defenses"][name]["family"] for name
 TRAINING_BY_NAME = json.dumps(
     {key: value for key, value in config["training"].items() if key != "checkpoint_epochs"}, sort_keys=True
 )
-TIMING_BY_NAME = json.dumps(config["timing"], sort_keys=True)
+TIMING_BY_NAME = json.dumps({**config["timing"], "cuda_graph": config["cuda_graph"]}, sort_keys=True)
 
 # The trace is BIM(trace_iterations) already, so the sweep leaves that N to it.
 SWEPT = [n for n in config["evaluation"]["sweep_iterations"] if n != config["evaluation"]["trace_iterations"]]

@@ -28,7 +28,6 @@ rule time_epochs:
         mem="4GB",
         runtime="1h",
         device=config["device"],
-        cuda_graph=int(config["cuda_graph"]),
     params:
         dataset=config["timing"]["dataset"],
         defenses=lambda wildcards: ALL_SETTINGS,
@@ -41,6 +40,7 @@ rule time_epochs:
         blocks=config["timing"]["blocks"],
         steps_per_block=config["timing"]["steps_per_block"],
         cpu_threads=config["timing"]["threads"],
+        cuda_graph=int(config["cuda_graph"]),
         by_name=lambda wildcards: TIMING_BY_NAME,
     shell:
         """
@@ -59,7 +59,7 @@ rule time_epochs:
             --steps-per-block {params.steps_per_block:q} \
             --threads {params.cpu_threads:q} \
             --device {resources.device:q} \
-            --cuda-graph {resources.cuda_graph:q} \
+            --cuda-graph {params.cuda_graph:q} \
             --output {output.summary:q} \
             --blocks-output {output.blocks:q} \
             >{log:q} 2>&1

@@ -30,7 +30,7 @@ rule train:
     threads: 1
     resources:
         gpu=GPUS,
-        mem="4GB",
+        mem="8GB",
         runtime="12h",
         device=config["device"],
         cuda_graph=int(config["cuda_graph"]),

@@ -55,11 +55,12 @@ def main(
     """Measure the seconds per training epoch of all defenses."""
     torch.set_num_threads(threads)
     chosen = prepare_device(device)
+    cuda_graph = cuda_graph and chosen.type == "cuda"
     data = load_examples(images, labels).subset(examples, subset_seed).to(chosen)
     trainers = {}
     for name, settings in defenses.items():
         plan = Plan(network, settings, epsilon, 1, batch_size, learning_rate, monitor_examples=1, monitor_iterations=1)
-        trainers[name] = Trainer(plan, data, [0], cuda_graph and chosen.type == "cuda")
+        trainers[name] = Trainer(plan, data, [0], cuda_graph)
     timed = time_epochs(trainers, blocks=blocks, steps_per_block=steps_per_block)
     conditions = {
         "dataset": dataset,

@@ -14,24 +14,26 @@ WARM_UP = 3
 class CapturedStep:
     """Runs a step on minibatches of a fixed size from a recording of it.
 
-    A recording is kernels and addresses: all that a step keeps has to change in place, and nothing in it may wait for the
-    device. Minibatches of another size, as the last of an epoch, are run as they are.
+    A recording is kernels, addresses and numbers: what a step keeps from minibatch to minibatch has to be tensors that change
+    in place, no number may change from epoch to epoch, and nothing in it may wait for the device. Minibatches of another size,
+    as the last of an epoch, are run as they are.
     """
 
-    def __init__(self, step: Step) -> None:
-        """Args: step, maps the index of a minibatch on a CUDA device to a tensor of results."""
+    def __init__(self, step: Step, batch_size: int) -> None:
+        """Args: step, maps the index [..., B] of a minibatch on a CUDA device to a tensor of results; batch_size, B."""
         self.step = step
+        self.batch_size = batch_size
         self.warm_up = WARM_UP
         self.graph: torch.cuda.CUDAGraph | None = None
 
     def __call__(self, index: Tensor) -> Tensor:
         """What `step(index)` gives."""
+        if index.shape[-1] != self.batch_size:
+            return self.step(index)
         if self.warm_up:
             self.warm_up -= 1
             return self._run_aside(index)
         graph = self.graph or self._record(index)
-        if index.shape != self.index.shape:
-            return self.step(index)
         self.index.copy_(index)
         graph.replay()
         return self.result.clone()
@@ -48,7 +50,8 @@ class CapturedStep:
     def _record(self, index: Tensor) -> torch.cuda.CUDAGraph:
         """Record the step, which does not run it."""
         self.index = index.clone()
-        self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
             self.result = self.step(self.index)
-        return self.graph
+        self.graph = graph
+        return graph

@@ -42,8 +42,8 @@ def keep_memory() -> None:
     a training pays for its pages anew; docs/benchmarks.md has the gain. Does nothing where there is no glibc.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if platform.libc_ver()[0] == "glibc" else None
-    if mallopt is not None:
-        mallopt(M_MMAP_THRESHOLD, GIGABYTE)
+    # Before 2.35 glibc takes 32 MiB at most. The second setting alone would keep the first from growing by itself.
+    if mallopt is not None and (mallopt(M_MMAP_THRESHOLD, GIGABYTE) or mallopt(M_MMAP_THRESHOLD, 32 << 20)):
         mallopt(M_TRIM_THRESHOLD, GIGABYTE)
 
 

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from advtrain.networks import is_plain
+
 Layer = Callable[[Tensor], Tensor]
-LAYERS = (nn.Conv2d, nn.ReLU, nn.MaxPool2d, nn.Flatten, nn.Linear)
 
 
 class Frozen(nn.Module):
@@ -34,17 +35,17 @@ class Frozen(nn.Module):
 
 
 def frozen(model: nn.Module) -> nn.Module:
-    """`model`, quicker to attack on a CPU, for as long as its weights stand still.
+    """`model` with the weights that it has now, quicker to attack on a CPU.
 
     Args:
-        model: maps images [B, 1, H, H] to logits [B, K]. Where it is not built as those of `networks` are, or lives on another
-            device, or has hooks that want to see it run, it comes back as it is.
+        model: maps images [B, 1, H, H] to logits [B, K]. Where it is not plain as the networks of `networks` are, is watched by
+            hooks, sees images of several channels or lives on another device, it comes back as it is.
     """
-    if not _is_plain(model):
+    if not is_plain(model) or not _is_quicker_frozen(model):
         return model
     layers: list[Layer] = []
     channels, flat = 1, False
-    for layer in model.children():
+    for layer in model:
         if isinstance(layer, nn.Conv2d):
             layers.append(_convolution(layer) if layers else _first_convolution(layer))
             channels = layer.out_channels
@@ -58,26 +59,31 @@ def frozen(model: nn.Module) -> nn.Module:
     return Frozen(layers)
 
 
-def _is_plain(model: nn.Module) -> bool:
-    """Whether `frozen` knows a quicker form: a row of `LAYERS` on the CPU that begins with a convolution of grey images."""
+def _is_quicker_frozen(model: nn.Sequential) -> bool:
+    convolutions = [layer for layer in model if isinstance(layer, nn.Conv2d)]
+    dense = next(layer for layer in model if isinstance(layer, nn.Linear))
+    places, rest = divmod(dense.in_features, convolutions[-1].out_channels)
     return (
-        type(model) is nn.Sequential
-        and all(type(layer) in LAYERS for layer in model)
-        and isinstance(model[0], nn.Conv2d)
-        and model[0].in_channels == 1
-        and all(_is_simple(layer) for layer in model if isinstance(layer, nn.Conv2d))
+        convolutions[0].in_channels == 1
+        and rest == 0
+        and math.isqrt(places) ** 2 == places
         and all(parameter.device.type == "cpu" for parameter in model.parameters())
-        and not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+        and not any(_is_watched(module) for module in model.modules())
     )
 
 
-def _is_simple(layer: nn.Conv2d) -> bool:
-    return layer.groups == 1 and layer.dilation == (1, 1) and layer.padding_mode == "zeros" and isinstance(layer.padding, tuple)
+def _is_watched(module: nn.Module) -> bool:
+    hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
+    return any(hooks) or "forward" in vars(module)
 
 
 def _convolution(layer: nn.Conv2d) -> Layer:
     weight, bias = _channels_last(layer.weight), _constant(layer.bias)
-    return lambda x: F.conv2d(x, weight, bias, layer.stride, layer.padding)
+    stride, size = layer.stride[0], layer.kernel_size[0]
+    if stride == 1 or size % stride or layer.stride != (stride, stride) or layer.kernel_size != (size, size):
+        return lambda x: F.conv2d(x, weight, bias, layer.stride, layer.padding)
+    phases = _phases(weight, stride)
+    return lambda x: _StridedConvolution.apply(x, weight, bias, phases, stride, layer.padding)
 
 
 def _first_convolution(layer: nn.Conv2d) -> Layer:
@@ -86,7 +92,7 @@ def _first_convolution(layer: nn.Conv2d) -> Layer:
 
 
 def _linear(layer: nn.Linear) -> Layer:
-    weight, bias = layer.weight.detach(), _constant(layer.bias)
+    weight, bias = layer.weight.detach().clone(), _constant(layer.bias)
     return lambda x: F.linear(x, weight, bias)
 
 
@@ -98,12 +104,49 @@ def _linear_of_maps(layer: nn.Linear, channels: int) -> Layer:
 
 
 def _constant(bias: Tensor | None) -> Tensor | None:
-    return None if bias is None else bias.detach()
+    return None if bias is None else bias.detach().clone()
 
 
 def _channels_last(weight: Tensor) -> Tensor:
-    """The weights [O, C, k, k], constant, with C next to each other in memory even where C is 1."""
-    return weight.detach().permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+    return weight.detach().clone(memory_format=torch.channels_last)
+
+
+def _phases(weight: Tensor, stride: int) -> Tensor:
+    """A kernel [O, C, k, k] cut into the kernels of its s x s phases, turned by half, [s * s * C, O, k / s, k / s]."""
+    outputs, channels, size, _ = weight.shape
+    cut = weight.reshape(outputs, channels, size // stride, stride, size // stride, stride).flip(2, 4)
+    return _channels_last(cut.permute(3, 5, 1, 0, 2, 4).reshape(-1, outputs, size // stride, size // stride))
+
+
+class _StridedConvolution(torch.autograd.Function):
+    """A convolution whose input gradient is a convolution for each phase of the stride, interleaved (Shi et al. 2016)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        phases: Tensor,
+        stride: int,
+        padding: tuple[int, int],
+    ) -> Tensor:
+        """The maps [B, O, h, w], channels last."""
+        ctx.save_for_backward(phases)
+        ctx.shape, ctx.stride, ctx.padding = x.shape, stride, padding
+        return F.conv2d(x, weight, bias, stride, padding)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        """The gradient [B, C, H, W], channels last."""
+        (phases,) = ctx.saved_tensors
+        (n, channels, height, width), stride, (top, left) = ctx.shape, ctx.stride, ctx.padding
+        cut = F.conv2d(gradient, phases, padding=phases.shape[-1] - 1).permute(0, 2, 3, 1)
+        h, w = cut.shape[1:3]
+        whole = cut.reshape(n, h, w, stride, stride, channels).transpose(2, 3).reshape(n, h * stride, w * stride, channels)
+        x = F.pad(whole, (0, 0, -left, width + left - w * stride, -top, height + top - h * stride))
+        return x.permute(0, 3, 1, 2), None, None, None, None, None
 
 
 class _FirstConvolution(torch.autograd.Function):

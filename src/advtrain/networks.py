@@ -1,5 +1,8 @@
 """The two classifiers for 28x28 grey images and ten classes."""
 
+import re
+from typing import TypeGuard
+
 import torch
 from torch import nn
 
@@ -69,3 +72,26 @@ def new_network(name: str) -> nn.Sequential:
         raise InputError(f"network {name!r} is unknown; there are {', '.join(NETWORKS)}")
     with torch.random.fork_rng(devices=[]):
         return NETWORKS[name]()
+
+
+LETTERS = {nn.Conv2d: "C", nn.ReLU: "R", nn.MaxPool2d: "M", nn.Flatten: "F", nn.Linear: "L"}
+
+
+def is_plain(model: nn.Module) -> TypeGuard[nn.Sequential]:
+    """Whether a model is built as those above: convolutions, flattened, then dense layers, all without special settings.
+
+    Such a model can be written down in other ways that compute the same.
+    """
+    if type(model) is not nn.Sequential:
+        return False
+    letters = "".join(LETTERS.get(type(layer), "?") for layer in model)
+    return re.fullmatch("(CR?M?)+FL(R?L)*", letters) is not None and all(_is_simple(layer) for layer in model)
+
+
+def _is_simple(layer: nn.Module) -> bool:
+    if isinstance(layer, nn.Flatten):
+        return (layer.start_dim, layer.end_dim) == (1, -1)
+    if isinstance(layer, nn.Conv2d):
+        dense = layer.groups == 1 and layer.dilation == (1, 1)
+        return dense and layer.padding_mode == "zeros" and isinstance(layer.padding, tuple)
+    return True

@@ -114,7 +114,7 @@ def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     """An array of values, None where there is none, from the buffers that Arrow's format has for the type."""
     valid = np.packbits(np.array([value is not None for value in values]), bitorder="little")
     if kind in (pa.string(), pa.binary()):
-        encoded = [value.encode() if isinstance(value, str) else value or b"" for value in values]
+        encoded = [value.encode() if isinstance(value, str) else b"" if value is None else value for value in values]
         buffers = [np.cumsum([0, *map(len, encoded)], dtype=np.int32), b"".join(encoded)]
     else:
         numbers = np.array([0 if value is None else value for value in values])
@@ -161,7 +161,8 @@ def read_table(path: Path) -> pa.Table:
         InputError: the file is missing or is no Parquet file.
     """
     try:
-        return pq.ParquetFile(path).read()
+        with pq.ParquetFile(path) as file:
+            return file.read()
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except pa.ArrowInvalid as error:

@@ -1,7 +1,8 @@
 """The one training loop, whatever the defense.
 
 The data set lives on the device as one tensor and an epoch is a random permutation of its index. All randomness of a training
-comes from one generator made of its seed, so a seed repeats bit for bit, and the seeds' runs do not depend on each other.
+comes from one generator made of its seed, so a seed repeats bit for bit, and the seeds' runs do not depend on each other, but
+for rounding where they are trained at once.
 """
 
 import time
@@ -19,7 +20,7 @@ from advtrain.captured import CapturedStep, Step
 from advtrain.datasets import Examples
 from advtrain.defenses import Outcome
 from advtrain.device import synchronise
-from advtrain.ensemble import Ensemble, for_each, quicker_at_once
+from advtrain.ensemble import Ensemble, can_be_stacked, for_each, quicker_at_once
 from advtrain.errors import InputError, check_at_least_one
 from advtrain.networks import initialise, new_network
 
@@ -92,11 +93,11 @@ class Trainer:
             initialise(network, generator)
         self.network: nn.Module = (Ensemble(networks) if len(networks) > 1 else networks[0]).to(device)
         self.optimiser = torch.optim.Adam(
-            self.network.parameters(), lr=self.plan.learning_rate, fused=True, capturable=device.type == "cuda"
+            self.network.parameters(), lr=self.plan.learning_rate, fused=True, capturable=self.cuda_graph
         )
         self.defense = defenses.create(self.plan.defense, epsilon=self.plan.epsilon)
         self.defense.start_training(for_each(self.network, self.data.x))
-        self.run_step: Step = CapturedStep(self.step) if self.cuda_graph else self.step
+        self.run_step: Step = CapturedStep(self.step, self.plan.batch_size) if self.cuda_graph else self.step
 
     @property
     def epoch(self) -> int:
@@ -182,9 +183,11 @@ class Trainer:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take back what `state_dict` gave."""
+        """Take back what `state_dict` gave, before the first step."""
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
+        for group in self.optimiser.param_groups:
+            group["capturable"] = self.cuda_graph
         self.defense.load_state_dict(state["defense"])
         for generator, at in zip(self.generators, state["generators"], strict=True):
             generator.set_state(at)
@@ -221,24 +224,32 @@ def train(
         data: the training set, on the device.
         seeds: one run each.
         resume_from: a state that an earlier call gave to `save`; the run goes on there, bit for bit.
-        save: called with the state after every `save_every` epochs, and after each seed.
+        save: called with the state after every `save_every` epochs, and when seeds are done.
         save_every: epochs between two calls of `save`.
         cuda_graph: whether to run the steps from a CUDA graph; the data has to be on a CUDA device.
-        watch: called after each epoch with its record, the epochs trained of all seeds, and an estimate of the seconds left.
+        watch: called with each record, the epochs trained of all seeds up to it, and an estimate of the seconds left.
+
+    Raises:
+        InputError: the loss of a seed became NaN or infinite, which ends those trained at once with it, too; or only some of
+            the seeds that `resume_from` was training at once are asked for.
     """
     finished: dict[int, Any] = dict(resume_from["finished"]) if resume_from else {}
     running = resume_from["running"] if resume_from else None
     clock = _Clock(total=plan.epochs * len(seeds))
-    clock.skip(plan.epochs * len(finished))
-    for group in groups(plan, [seed for seed in seeds if seed not in finished], data.x.device):
+    left = [seed for seed in seeds if seed not in finished]
+    clock.skip(plan.epochs * (len(seeds) - len(left)))
+    begun = _begun(running, left)
+    for group in filter(None, [begun, *groups(plan, [seed for seed in left if seed not in begun], data.x.device)]):
         trainer = Trainer(plan, data, group, cuda_graph)
         if running and running["seeds"] == group:
             trainer.load_state_dict(running)
             clock.skip(len(trainer.history))
         while trainer.epoch < plan.epochs:
-            for record in trainer.train_epoch():
-                clock.count()
-                watch(record, clock.done, clock.seconds_left())
+            records = trainer.train_epoch()
+            done = clock.done + 1
+            clock.count(len(records))
+            for number, record in enumerate(records, done):
+                watch(record, number, clock.seconds_left())
             if trainer.epoch % save_every == 0 and trainer.epoch < plan.epochs:
                 save({"finished": finished, "running": trainer.state_dict()})
         for seed, weights in trainer.weights().items():
@@ -251,9 +262,25 @@ def train(
     )
 
 
+def _begun(running: Mapping[str, Any] | None, left: list[int]) -> list[int]:
+    """The seeds that a state was training, if they are still to be trained."""
+    seeds: list[int] = running["seeds"] if running else []
+    wanted = [seed for seed in seeds if seed in left]
+    if wanted and wanted != seeds:
+        raise InputError(
+            f"seeds {', '.join(map(str, seeds))} are half trained at once, but only {', '.join(map(str, wanted))} of them are "
+            "asked for: ask for all, or delete the checkpoint"
+        )
+    return wanted
+
+
 def groups(plan: Plan, seeds: list[int], device: torch.device) -> list[list[int]]:
     """The seeds to train at once: all where that is quicker and the defense knows of seeds, else each alone."""
-    together = quicker_at_once(device) and defenses.create(plan.defense, epsilon=plan.epsilon).several_seeds
+    together = (
+        quicker_at_once(device)
+        and can_be_stacked(new_network(plan.network))
+        and defenses.create(plan.defense, epsilon=plan.epsilon).several_seeds
+    )
     return [seeds] if together and seeds else [[seed] for seed in seeds]
 
 
@@ -270,8 +297,8 @@ class _Clock:
         self.done += epochs
         self.skipped += epochs
 
-    def count(self) -> None:
-        self.done += 1
+    def count(self, epochs: int) -> None:
+        self.done += epochs
 
     def seconds_left(self) -> float:
         elapsed = time.perf_counter() - self.start

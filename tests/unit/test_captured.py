@@ -5,6 +5,7 @@ tensors that they read and wrote, and calls them again on those, which is what a
 """
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -44,6 +45,20 @@ class Recording(TorchDispatchMode):
 
 WAITING = {"_local_scalar_dense", "nonzero", "masked_select", "unique_dim", "_unique2", "equal", "is_nonzero"}
 """Kernels whose result the host has to know before it goes on."""
+INDEXING = {"index", "index_put", "index_put_", "_index_put_impl_"}
+"""These too, where the index is a mask."""
+
+
+def waiting(recording: "Recording") -> set[str]:
+    """The kernels of a recording for which a host would wait for its device."""
+    found = set()
+    for func, args, kwargs, _ in recording.calls:
+        name = func.overloadpacket.__name__
+        masked = any(isinstance(leaf, Tensor) and leaf.dtype == torch.bool for leaf in tree_leaves(args[1:2]))
+        moved = name == "lift_fresh" or (name == "_to_copy" and kwargs.get("device") is not None)
+        if name in WAITING or (name in INDEXING and masked) or moved:
+            found.add(name)
+    return found
 
 
 class Stream:
@@ -91,12 +106,34 @@ def test_no_kernel_of_a_step_waits_for_the_device(name: str, examples: Examples)
     trainer.step(next(minibatches))
     with Recording() as recording:
         trainer.step(next(minibatches))
-    called = {func.overloadpacket.__name__ for func, *_ in recording.calls}
-    assert "_fused_adam_" in called, "the recording should see a step to its end"
-    assert not called & WAITING
+    assert "_fused_adam_" in {func.overloadpacket.__name__ for func, *_ in recording.calls}, "it should see a step to its end"
+    assert not waiting(recording)
 
 
-def test_a_kernel_that_waits_would_be_seen() -> None:
+MASK = torch.tensor([True, False, True])
+WAITS: dict[str, Callable[[Tensor], object]] = {
+    "a number": lambda x: x.sum().item(),
+    "a condition": lambda x: bool(x.sum() > 0),
+    "a selection": lambda x: x[MASK],
+    "an assignment to a selection": lambda x: x.index_put_((MASK,), torch.zeros(())),
+    "positions": lambda x: x.nonzero(),
+    "numbers from the host": lambda x: x + torch.tensor([1.0, 2.0, 3.0]),
+    "a copy to the host": lambda x: x.to("cpu", copy=True),
+}
+
+
+@pytest.mark.parametrize("what", WAITS)
+def test_a_kernel_that_waits_would_be_seen(what: str) -> None:
     with Recording() as recording:
-        torch.ones(3)[torch.ones(3) > 0].sum().item()
-    assert {func.overloadpacket.__name__ for func, *_ in recording.calls} & WAITING
+        WAITS[what](torch.ones(3))
+    assert waiting(recording)
+
+
+def test_the_recording_is_of_a_whole_minibatch(examples: Examples, recordings: list[Recording]) -> None:
+    """96 images in batches of 28 are three steps and one of 12; the fourth step of 28 is the first of the second epoch."""
+    trainer = Trainer(plan("vanilla", batch_size=28), examples, [0], cuda_graph=True)
+    trainer.train_epoch()
+    assert not recordings
+    trainer.train_epoch()
+    assert len(recordings) == 1
+    assert trainer.run_step.index.shape == (28,)

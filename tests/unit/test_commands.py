@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
 import collect
@@ -217,6 +218,15 @@ def test_a_wrong_option_of_an_evaluation_is_named(
 ) -> None:
     assert_refused(run(script, {**cell_options, **own, **wrong}), named)
     assert not (tmp_path / "out.parquet").exists()
+
+
+def test_a_cuda_graph_is_for_cuda(train_options: dict[str, str], tmp_path: Path) -> None:
+    weights = []
+    for switch in ("0", "1"):
+        assert run("train", {**train_options, "cuda-graph": switch}).exit_code == 0
+        weights.append(checkpoint.load(tmp_path / "out" / "m.pt")["weights"])
+    for seed, state in weights[0].items():
+        assert all(torch.equal(tensor, weights[1][seed][name]) for name, tensor in state.items())
 
 
 @pytest.mark.parametrize(("script", "iterations"), [("sweep_bim", "1,2"), ("trace_bim", "2")])

@@ -5,6 +5,7 @@ import sys
 import pytest
 import torch
 
+from advtrain import device
 from advtrain.checkpoint import LIBRARY
 from advtrain.device import describe_device, make_deterministic, select_device
 from advtrain.errors import InputError
@@ -34,9 +35,17 @@ def test_on_a_cpu_nothing_global_is_switched() -> None:
     assert not torch.are_deterministic_algorithms_enabled()
 
 
+def test_what_computes_keeps_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[bool] = []
+    monkeypatch.setattr(device, "keep_memory", lambda: called.append(True))
+    device.prepare_device("cpu")
+    assert called
+
+
 LARGE_TENSORS = """
 import resource, sys
 import torch
+from advtrain import device
 from advtrain.checkpoint import LIBRARY
 from advtrain.device import keep_memory
 if "keep" in sys.argv:

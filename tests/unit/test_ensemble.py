@@ -2,13 +2,15 @@
 
 import copy
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from test_training import without_seconds
 from torch import Tensor, nn
 
-from advtrain import defenses, training
+from advtrain import checkpoint, defenses, training
 from advtrain.attacks import bim
 from advtrain.datasets import Examples
 from advtrain.ensemble import Ensemble
@@ -130,7 +132,9 @@ class TestTrainer:
             (own,) = alone.train_epoch()
             assert (record.seed, record.epoch) == (seed, 1)
             assert record.loss == pytest.approx(own.loss, rel=1e-3)
-            assert record.clean_accuracy == pytest.approx(own.clean_accuracy, abs=2 / len(examples))
+            for name_ in ("clean_accuracy", "adversarial_accuracy"):
+                assert getattr(record, name_) == pytest.approx(getattr(own, name_), abs=2 / len(examples), nan_ok=True)
+            assert record.robust_accuracy == pytest.approx(own.robust_accuracy, abs=1 / 20)
             for key, tensor in alone.weights()[seed].items():
                 assert largest_difference(weights[key], tensor) < 0.02
 
@@ -143,14 +147,52 @@ class TestTrainer:
         assert not torch.equal(weights[3]["0.weight"], weights[4]["0.weight"])
 
     @pytest.mark.parametrize("name", SETTINGS)
-    def test_a_killed_run_goes_on_bit_for_bit(self, name: str, examples: Examples, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(training, "groups", lambda plan, seeds, device: [seeds])
-        states: list[dict] = []
-        straight = train(plan(name), examples, SEEDS, save=lambda state: states.append(copy.deepcopy(state)))
-        resumed = train(plan(name), examples, SEEDS, resume_from=states[0])
-        assert states[0]["running"]["seeds"] == SEEDS
+    def test_a_killed_run_goes_on_bit_for_bit(
+        self, name: str, examples: Examples, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setattr(training, "quicker_at_once", lambda device: True)
+        files: list[Path] = []
+
+        def save(state: dict) -> None:
+            files.append(tmp_path / f"{len(files)}.checkpoint")
+            checkpoint.save_state(files[-1], {}, state)
+
+        straight = train(plan(name, epochs=3), examples, SEEDS, save=save)
+        state = checkpoint.load_if_same(files[0], {})
+        assert state["running"]["seeds"] == SEEDS
+        watched: list[tuple[int, int, int]] = []
+        resumed = train(
+            plan(name, epochs=3),
+            examples,
+            SEEDS,
+            resume_from=state,
+            watch=lambda record, done, seconds_left: watched.append((record.seed, record.epoch, done)),
+        )
+        assert watched == [(3, 2, 4), (4, 2, 5), (5, 2, 6), (3, 3, 7), (4, 3, 8), (5, 3, 9)]
+        assert [(record.seed, record.epoch) for record in resumed.history] == [(s, e) for s in SEEDS for e in (1, 2, 3)]
+        assert without_seconds(resumed.history) == without_seconds(straight.history)
         for seed, weights in straight.weights.items():
             assert all(torch.equal(tensor, resumed.weights[seed][key]) for key, tensor in weights.items())
+
+    def test_half_trained_seeds_are_asked_for_together(self, examples: Examples, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(training, "quicker_at_once", lambda device: True)
+        states: list[dict] = []
+        train(plan("vanilla"), examples, [3, 4], save=lambda state: states.append(copy.deepcopy(state)))
+        with pytest.raises(InputError, match="seeds 3, 4 are half trained at once, but only 4 of them are asked for"):
+            train(plan("vanilla"), examples, [4, 5], resume_from=states[0])
+        history = train(plan("vanilla"), examples, [5, 4, 3], resume_from=states[0]).history
+        assert [record.seed for record in history] == [5, 5, 4, 4, 3, 3]
+
+    def test_the_time_left_is_the_same_for_all_records_of_an_epoch(
+        self, examples: Examples, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clock = iter(range(1000))
+        monkeypatch.setattr(training.time, "perf_counter", lambda: float(next(clock)))
+        monkeypatch.setattr(training, "quicker_at_once", lambda device: True)
+        seen: list[tuple[float, float]] = []
+        train(plan("vanilla"), examples, [3, 4], watch=lambda record, done, left: seen.append((record.seconds, round(left))))
+        assert [seconds for seconds, _ in seen] == [0.5] * 4, "a second for both"
+        assert seen[0][1] > 0 == seen[2][1] == seen[3][1]
 
     def test_a_loss_that_is_no_number_names_its_seed(self, examples: Examples) -> None:
         trainer = Trainer(plan("vanilla"), examples, SEEDS)
@@ -164,6 +206,39 @@ def test_seeds_are_trained_at_once_on_a_gpu_and_one_by_one_on_a_cpu() -> None:
     assert groups(plan("proposed"), SEEDS, torch.device("cuda")) == [SEEDS]
     assert groups(plan("proposed"), SEEDS, torch.device("cpu")) == [[3], [4], [5]]
     assert groups(plan("proposed"), [], torch.device("cuda")) == []
+
+
+def test_every_defense_is_tried_here() -> None:
+    assert {settings["method"] for settings in SETTINGS.values()} == set(defenses.methods())
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        (nn.Conv2d(1, 4, 3, bias=False), nn.Flatten(), nn.Linear(4 * 26**2, 10)),
+        (nn.Conv2d(1, 4, 3, padding_mode="reflect"), nn.Flatten(), nn.Linear(4 * 26**2, 10)),
+        (nn.Conv2d(1, 4, 3), nn.Dropout(), nn.Flatten(), nn.Linear(4 * 26**2, 10)),
+        (shared := nn.Conv2d(1, 1, 3), shared, nn.Flatten(), nn.Linear(24**2, 10)),
+    ],
+)
+def test_a_network_that_cannot_be_stacked_is_trained_on_one_seed_at_a_time(
+    layers: tuple[nn.Module, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InputError, match="an ensemble is made of plain networks with biases"):
+        Ensemble([nn.Sequential(*layers)])
+    monkeypatch.setitem(NETWORKS, "other", lambda: nn.Sequential(*layers))
+    assert groups(plan("vanilla", network="other"), SEEDS, torch.device("cuda")) == [[3], [4], [5]]
+
+
+def test_an_activation_used_twice_is_run_twice() -> None:
+    activation = nn.ReLU()
+    networks = [
+        nn.Sequential(nn.Conv2d(1, 2, 3), activation, nn.Conv2d(2, 2, 3), activation, nn.Flatten(), nn.Linear(2 * 24**2, 3))
+        for _ in SEEDS
+    ]
+    x = images(2)[0].float()
+    for logits, network, own in zip(Ensemble(networks)(x), networks, x, strict=True):
+        assert torch.allclose(logits, network(own), atol=1e-5)
 
 
 def test_a_defense_that_does_not_know_of_seeds_is_trained_on_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from advtrain.attacks import LOSSES, bim, input_gradient
-from advtrain.frozen import Frozen, frozen
+from advtrain.frozen import Frozen, _convolution, frozen
 from advtrain.networks import NETWORKS, initialise, new_network
 
 
@@ -85,6 +85,21 @@ def test_a_frozen_network_is_frozen_once() -> None:
     assert frozen(once) is once
 
 
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding"), [(4, 2, 1), (4, 2, 0), (3, 3, 2), (2, 2, (0, 1)), (6, 3, 3), (3, 2, 1)]
+)
+@pytest.mark.parametrize("maps", [12, 13])
+def test_strided_convolutions_are_the_same(kernel: int, stride: int, padding: int | tuple[int, int], maps: int) -> None:
+    """Where the stride leaves rows over and where it does not; a kernel that is no multiple of it, too."""
+    convolution = nn.Conv2d(3, 5, kernel, stride, padding).double()
+    x = torch.rand(2, 3, maps, maps, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    expected, found = convolution(x), _convolution(convolution)(x)
+    assert largest_difference(found, expected) < 1e-12
+    weights = torch.rand(expected.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    gradients = [torch.autograd.grad((maps * weights).sum(), x)[0] for maps in (found, expected)]
+    assert largest_difference(*gradients) < 1e-12
+
+
 @pytest.mark.parametrize("size", [28, 20])
 def test_convolutions_without_biases_and_of_other_sizes_are_the_same_too(size: int) -> None:
     network = nn.Sequential(
@@ -103,11 +118,41 @@ def test_convolutions_without_biases_and_of_other_sizes_are_the_same_too(size: i
     assert largest_difference(gradient, plain_gradient(network, x, y)) < 1e-12
 
 
+def test_a_layer_used_twice_is_run_twice() -> None:
+    activation = nn.ReLU()
+    network = nn.Sequential(
+        nn.Conv2d(1, 4, 3), activation, nn.Conv2d(4, 4, 3), activation, nn.Flatten(), nn.Linear(4 * 24**2, 3)
+    ).double()
+    x, _ = images(2)
+    assert type(frozen(network)) is Frozen
+    assert largest_difference(frozen(network)(x), network(x)) < 1e-12
+
+
+def test_weights_are_those_of_the_moment() -> None:
+    network, (x, _) = network_of("small_cnn"), images(2)
+    before, once = network(x), frozen(network)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(1.5)
+    assert largest_difference(once(x), before) < 1e-12
+    assert largest_difference(frozen(network)(x), network(x)) < 1e-12
+
+
 def hooked(network: nn.Module) -> nn.Module:
     """The same network, watched, so that attacks take it as it is."""
     twin = copy.deepcopy(network)
     twin.register_forward_hook(lambda module, arguments, output: None)
     return twin
+
+
+def watched_on_the_way_back(network: nn.Module) -> nn.Module:
+    network.register_full_backward_hook(lambda module, inputs, outputs: None)
+    return network
+
+
+def with_another_forward(module: nn.Module) -> nn.Module:
+    module.forward = lambda x: 2 * x
+    return module
 
 
 class OwnSequential(nn.Sequential):
@@ -122,6 +167,9 @@ def cnn_with(*layers: nn.Module) -> nn.Sequential:
 UNKNOWN: dict[str, Callable[[], nn.Module]] = {
     "a watched network": lambda: hooked(cnn_with(nn.ReLU())),
     "a network with a watched layer": lambda: cnn_with(hooked(nn.ReLU())),
+    "a network watched on the way back": lambda: watched_on_the_way_back(cnn_with(nn.ReLU())),
+    "a forward put in its place": lambda: with_another_forward(cnn_with()),
+    "a layer's forward put in its place": lambda: cnn_with(with_another_forward(nn.ReLU())),
     "a forward of its own": lambda: OwnSequential(*cnn_with()),
     "a layer that has modes": lambda: cnn_with(nn.Dropout(0.5)),
     "another activation": lambda: cnn_with(nn.Tanh()),
@@ -130,6 +178,12 @@ UNKNOWN: dict[str, Callable[[], nn.Module]] = {
     "padding by name": lambda: cnn_with(nn.Conv2d(4, 4, 3, padding="same")),
     "padding by reflection": lambda: cnn_with(nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect")),
     "colour": lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 26 * 26, 10)),
+    "no dense layer": lambda: nn.Sequential(nn.Conv2d(1, 10, 28), nn.Flatten()),
+    "maps that are not flattened": lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.Linear(26, 10)),
+    "maps flattened in part": lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(2), nn.Linear(676, 10)),
+    "maps that are not square": lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(4 * 26 * 18, 10)),
+    "an activation twice": lambda: cnn_with(nn.ReLU(), nn.ReLU()),
+    "nothing at all": nn.Sequential,
     "no convolution": lambda: nn.Sequential(nn.Flatten(), nn.Linear(784, 10)),
     "another device": lambda: cnn_with().to("meta"),
     "a module that is no row of layers": lambda: nn.Linear(784, 10),

@@ -60,7 +60,9 @@ def test_a_table_of_rows_keeps_a_figure_that_is_not_a_number() -> None:
     assert math.isnan(value)
 
 
-@pytest.mark.parametrize(("value", "kind"), [(1.5, pa.int64()), ("1", pa.int64()), ("1", pa.float64()), (1, pa.string())])
+@pytest.mark.parametrize(
+    ("value", "kind"), [(1.5, pa.int64()), ("1", pa.int64()), ("1", pa.float64()), (1, pa.string()), (0, pa.string())]
+)
 def test_a_value_of_another_type_is_refused(value: object, kind: pa.DataType) -> None:
     with pytest.raises(TypeError):
         table_of([{"a": value}], pa.schema([("a", kind)]))

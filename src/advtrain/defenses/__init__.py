@@ -27,7 +27,7 @@ class Outcome(NamedTuple):
     """
 
     loss: Tensor
-    """Scalar, with the graph to the network's weights."""
+    """Scalar, or [S], with the graph to the network's weights."""
     clean_logits: Tensor
     """Logits of the clean images, [B, K]."""
     adversarial_logits: Tensor | None
@@ -38,15 +38,19 @@ class Defense:
     """What a defense adds to plain training. Subclasses take their settings as keyword arguments of `__init__`."""
 
     several_seeds: ClassVar[bool] = False
-    """Whether all tensors below may have an axis of seeds in front: [S, B, 1, 28, 28] for images, [S, B] for labels. One that
-    counts its axes from the end and keeps a state for each seed may say so, and is trained on all seeds at once on a GPU."""
+    """Whether all tensors below may have an axis of seeds in front: [S, B, 1, 28, 28] for images, [S, B] for labels, [S] for
+    the loss. One that counts its axes from the end and keeps a state for each seed may say so, and is trained on all seeds at
+    once on CUDA."""
 
     def __init__(self, *, epsilon: float) -> None:
         """Args: epsilon, the l-infinity budget of the adversarial examples in training, in the images' units."""
         self.epsilon = epsilon
 
     def start_training(self, x: Tensor) -> None:
-        """Prepare for the training images x [n, 1, 28, 28], on the device of the training. What it keeps changes in place."""
+        """Prepare for the training images x [n, 1, 28, 28], on the device of the training.
+
+        For a CUDA graph, what a defense keeps from minibatch to minibatch is tensors that change in place.
+        """
 
     def start_epoch(self, epoch: int) -> None:
         """Prepare for an epoch, counted from 0."""

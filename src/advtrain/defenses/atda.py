@@ -71,8 +71,8 @@ def margin(f: Tensor, labels: Tensor, centres: Tensor) -> Tensor:
         centres: class centres, [K, K]; they get no gradient.
     """
     distances = (f.unsqueeze(-2) - centres.unsqueeze(-3)).abs().sum(dim=-1)
-    own = distances.gather(-1, labels.unsqueeze(-1))
-    wrong = 1 - _memberships(labels)
+    members = _memberships(labels)
+    own, wrong = (distances * members).sum(dim=-1, keepdim=True), 1 - members
     return (F.softplus(own - distances) * wrong).sum((-2, -1)) / wrong.sum((-2, -1))
 
 
@@ -84,7 +84,7 @@ def moved_centres(centres: Tensor, f: Tensor, labels: Tensor) -> Tensor:
 
 
 def _memberships(labels: Tensor) -> Tensor:
-    """1 where an example is of the class, else 0, [..., 2B, K]; F.one_hot would wait for the device to check the labels."""
+    """1 where an example is of the class, else 0, [..., 2B, K]."""
     return (labels.unsqueeze(-1) == torch.arange(CLASSES, device=labels.device)).int()
 
 
