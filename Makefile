@@ -1,4 +1,5 @@
 # quick: the laptop-scale pipeline, to the end. all: the paper's scale. test, lint: what CI runs.
+# bench: how fast it is, beside other libraries and the machine's limit, as docs/benchmarks.md; below ten minutes on two cores.
 # Each works on a fresh clone with Python 3.11 to 3.13, git and make: it makes .venv and installs the locked dependencies.
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -8,7 +9,7 @@ export PYTHONUNBUFFERED := 1
 # Where this is set, every job compiles torch's Python files anew, which takes longer than many a job.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: quick all test lint lock clean
+.PHONY: quick all test lint bench lock clean
 
 quick: .venv/installed
 	snakemake --cores $(CORES) --configfile config/quick.yaml -- all
@@ -25,8 +26,12 @@ lint: .venv/installed
 	ruff check .
 	ruff format --check .
 	snakefmt --check .
-	mypy src
+	mypy src benchmarks
 	snakemake --lint
+
+bench: .venv/installed
+	snakemake --cores 1 -- data/mnist/{train-images-idx3,train-labels-idx1,t10k-images-idx3,t10k-labels-idx1}-ubyte
+	PYTHONPATH=src python -m benchmarks.bench --data data/mnist --results results/benchmarks --page docs/benchmarks.md
 
 # Bring the lock up to date with pyproject.toml.
 lock: .venv/installed
