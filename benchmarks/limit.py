@@ -9,10 +9,10 @@ from torch.nn import functional as F
 
 from advtrain.attacks import ascend
 from benchmarks.flops import attack_step_flops, fgsm_adv_step_flops, matrix_product_flops
-from benchmarks.ground import Ground, devices_and_threads
+from benchmarks.ground import Ground, devices, thread_counts
 from benchmarks.measure import cpu_threads, interleave
 
-ROUNDS = 9
+ROUNDS = 7
 BATCH_SIZES = (64, 125)
 SIZES = (256, 512, 1024, 2048)
 """Sides of the square matrices whose product is the limit."""
@@ -31,14 +31,15 @@ def measure(ground: Ground) -> pd.DataFrame:
         FLOP/s over those of the fastest product of the same round.
     """
     tables = []
-    for device, threads in devices_and_threads():
+    for device in devices():
         steps, products = _steps(ground, device), _products(device)
         turns = {name: _repeated(*work) for name, work in (steps | products).items()}
-        with cpu_threads(threads):
-            timed = interleave({name: run for name, (run, _) in turns.items()}, ROUNDS, device)
-        timed["flops"] = timed["contender"].map({name: flops for name, (_, flops) in turns.items()})
-        timed["case"] = timed["contender"].map(lambda name, steps=steps: "step" if name in steps else "product")
-        tables.append(share_of_peak(timed.assign(threads=threads, device=device.type)))
+        for threads in thread_counts(device):
+            with cpu_threads(threads):
+                timed = interleave({name: run for name, (run, _) in turns.items()}, ROUNDS, device)
+            timed["flops"] = timed["contender"].map({name: flops for name, (_, flops) in turns.items()})
+            timed["case"] = timed["contender"].map(lambda name, steps=steps: "step" if name in steps else "product")
+            tables.append(share_of_peak(timed.assign(threads=threads, device=device.type)))
     return pd.concat(tables, ignore_index=True)
 
 

@@ -21,7 +21,8 @@ turn, round by round, in an order that turns, after a round that is not counted.
 split into batches. Figures are medians, with quartiles in brackets.
 
 **Only ratios mean something.** A ratio is taken within a round, between two measurements made within moments of each other,
-before its median is. Seconds are those of this machine in these minutes, and are shown so that the ratios can be judged."""
+before its median is. Seconds are those of this machine in these minutes, and are shown so that the ratios can be judged.
+Where quartiles lie far apart, others used the machine; threads that wait for each other suffer from that most."""
 
 NOT_MEASURED = "Not measured: `make bench` measures all parts."
 
@@ -105,7 +106,7 @@ def limit(heading: str, frame: pd.DataFrame) -> Section:
     table = pd.DataFrame(
         {
             "GFLOP/s": [_span(speed.loc[key], 1) for key in shown],
-            "Share of the limit": [_span(100 * share.loc[key], 0, " %") for key in shown],
+            "Share of the limit": [_span(100 * share.loc[key], 1, " %") for key in shown],
         },
         index=shown,
     )
