@@ -111,8 +111,8 @@ def limit(heading: str, frame: pd.DataFrame) -> Section:
         index=shown,
     )
     text = (
-        "The limit is the fastest float32 product of square matrices (sides of 256 to 2,048, by `torch.mm` and by a 1x1 "
-        "convolution) in the same round and on as many threads; the one that was fastest in the median is in the table. "
+        "The limit is the fastest float32 product of square matrices (sides of 256 to 2,048, by `torch.mm` and by 1x1 "
+        "convolutions) in the same round and on as many threads; the one that was fastest in the median is in the table. "
         "Steps are counted by their convolutions and matrix products only: for an attack step a forward pass and the "
         "images' gradient, for a training step of FGSM-Adv an attack step, then forward and backward of twice the images."
     )
