@@ -1,12 +1,13 @@
 """BIM(10) on test images: ours beside torchattacks, foolbox, ART and a plain loop, and whether they all give the same."""
 
+import itertools
 import math
 
 import pandas as pd
 import torch
 
 from benchmarks.equality import largest_difference, share_of_differing_pixels
-from benchmarks.ground import Ground, devices_and_threads
+from benchmarks.ground import Ground, devices, thread_counts
 from benchmarks.measure import cpu_threads, interleave
 from benchmarks.peers import ART, OURS, Task, contenders
 
@@ -23,13 +24,14 @@ def measure(ground: Ground) -> pd.DataFrame:
         Rows of `interleave` with `case`, `threads`, `device`, and the columns of `differences`.
     """
     tables = []
-    for device, threads in devices_and_threads():
-        for batch_size in BATCH_SIZES if threads == 1 else BATCH_SIZES[:1]:
-            task = task_on(ground, device, torch.float32, batch_size)
+    for device, batch_size in itertools.product(devices(), BATCH_SIZES):
+        task = task_on(ground, device, torch.float32, batch_size)
+        with cpu_threads(1):
+            found = differences(task, task_on(ground, device, torch.float64, batch_size))
+        # All cores with one batch size only: on a busy machine threads that wait for each other take minutes.
+        for threads in thread_counts(device) if batch_size == BATCH_SIZES[0] else [1]:
             with cpu_threads(threads):
                 timed = interleave(contenders(task), ROUNDS, device)
-            with cpu_threads(1):
-                found = differences(task, task_on(ground, device, torch.float64, batch_size))
             timed = timed.assign(case=f"batch {batch_size}", threads=threads, device=device.type)
             tables.append(timed.merge(found, on="contender", how="left"))
     return pd.concat(tables, ignore_index=True)

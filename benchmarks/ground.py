@@ -1,7 +1,6 @@
 """The common ground of all parts: the same images, network, budget and machine for every contender."""
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -92,8 +91,6 @@ def all_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def devices_and_threads() -> Iterator[tuple[torch.device, int]]:
-    """The CPU with one thread and with all cores; CUDA with one, since the CPU only launches its kernels."""
-    for device in devices():
-        for threads in sorted({1, all_cores()}) if device.type == "cpu" else [1]:
-            yield device, threads
+def thread_counts(device: torch.device) -> list[int]:
+    """One and all cores on the CPU; one beside CUDA, where the CPU only launches kernels."""
+    return sorted({1, all_cores()}) if device.type == "cpu" else [1]

@@ -22,7 +22,8 @@ turn, round by round, in an order that turns, after a round that is not counted.
 split into batches. Figures are medians, with quartiles in brackets.
 
 **Only ratios mean something.** A ratio is taken within a round, between two measurements made within moments of each other,
-before its median is. Seconds are those of this machine in these minutes, and are shown so that the ratios can be judged."""
+before its median is. Seconds are those of this machine in these minutes, and are shown so that the ratios can be judged.
+Where quartiles lie far apart, others used the machine; threads that wait for each other suffer from that most."""
 
 NOT_MEASURED = "Not measured: `make bench` measures all parts."
 
@@ -106,13 +107,13 @@ def limit(heading: str, frame: pd.DataFrame) -> Section:
     table = pd.DataFrame(
         {
             "GFLOP/s": [_span(speed.loc[key], 1) for key in shown],
-            "Share of the limit": [_span(100 * share.loc[key], 0, " %") for key in shown],
+            "Share of the limit": [_span(100 * share.loc[key], 1, " %") for key in shown],
         },
         index=shown,
     )
     text = (
-        "The limit is the fastest float32 product of square matrices (sides of 256 to 2,048, by `torch.mm` and by a 1x1 "
-        "convolution) in the same round and on as many threads; the one that was fastest in the median is in the table. "
+        "The limit is the fastest float32 product of square matrices (sides of 256 to 2,048, by `torch.mm` and by 1x1 "
+        "convolutions) in the same round and on as many threads; the one that was fastest in the median is in the table. "
         "Steps are counted by their convolutions and matrix products only: for an attack step a forward pass and the "
         "images' gradient, for a training step of FGSM-Adv an attack step, then forward and backward of twice the images."
     )

@@ -30,9 +30,11 @@ def plot(tables: Mapping[str, pd.DataFrame]) -> Figure:
     for axis, (draw, frame) in zip(axes.flat, drawn, strict=False):
         draw(axis, frame)
         axis.grid(axis="x", linewidth=0.4)
-        axis.set(ylabel="")
-        if axis.get_legend():
-            axis.legend(fontsize="small", title=None)
+        axis.set(ylabel="", axisbelow=True)
+        if legend := axis.get_legend():
+            legend.remove()
+        if len(axis.get_legend_handles_labels()[1]) > 1:
+            axis.legend(fontsize="small")
     for axis in axes.flat[len(drawn) :]:
         axis.remove()
     figure.set_layout_engine("constrained")
@@ -60,8 +62,8 @@ def beside_fgsm_adv(axis: Axes, frame: pd.DataFrame) -> None:
     defenses = [name for name in SECONDS_PER_EPOCH if name in set(ours["case"])]
     paper = [SECONDS_PER_EPOCH[name] / SECONDS_PER_EPOCH[BASELINE] for name in defenses]
     axis.plot(paper, defenses, linestyle="none", marker="x", color="black", label="the paper")
-    axis.legend()
     axis.set(xscale="log")
+    axis.xaxis.set_major_formatter("{x:g}")
     _compared(axis, "Epoch relative to FGSM-Adv")
 
 

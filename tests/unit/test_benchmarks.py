@@ -12,13 +12,14 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from advtrain import defenses
 from advtrain.attacks import bim
 from advtrain.datasets import Examples
 from advtrain.networks import initialise, small_cnn
 from advtrain.training import Trainer
-from benchmarks import attack, jobs, measure, plain
+from benchmarks import attack, jobs, limit, measure, plain
 from benchmarks.bench import PARTS, conditions, tidy
 from benchmarks.epochs import PLAIN_LOOP
 from benchmarks.evaluation import AFRESH, SHARED, Cell
@@ -199,6 +200,14 @@ def test_counting_leaves_no_trace(network: nn.Module) -> None:
 
 def test_a_product_of_matrices_is_two_flops_for_each_multiplication() -> None:
     assert matrix_product_flops(3) == 2 * 3 * 3 * 3
+
+
+def test_the_convolutions_do_as_many_flops_as_the_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limit, "SIZES", (32, 48))
+    for run, flops in limit._products(torch.device("cpu")).values():
+        with FlopCounterMode(display=False) as counter:
+            run()
+        assert counter.get_total_flops() == flops
 
 
 def test_jobs_are_counted_by_the_scripts_of_a_dry_run() -> None:
