@@ -20,7 +20,12 @@ def seconds_by_rule(folder: Path) -> pd.DataFrame:
     return table.groupby("rule")["seconds"].agg(jobs="size", seconds="sum").reset_index()
 
 
-def quick_run(benchmarks: Path, published: Path) -> pd.DataFrame:
-    """The table of `seconds_by_rule` of the quick run here, else the one published of another run, else an empty one."""
-    here = seconds_by_rule(benchmarks)
-    return pd.read_csv(published) if here.empty and published.exists() else here
+def quick_run(results: Path, published: Path) -> pd.DataFrame:
+    """The table of `seconds_by_rule` of the quick run in `results`, which gets it as jobs.csv; else the one published of another
+    run; else an empty one.
+    """
+    here = seconds_by_rule(results / "benchmarks")
+    if here.empty:
+        return pd.read_csv(published) if published.exists() else here
+    here.to_csv(results / "jobs.csv", index=False)
+    return here

@@ -52,7 +52,7 @@ def measure(ground: Ground) -> pd.DataFrame:
         whole = interleave({"whole DAG": partial(_run_afresh, folder)}, ROUNDS).assign(case=SCHEDULING, threads=CORES)
     table = pd.concat([starts, whole], ignore_index=True).assign(device="cpu")
     table["jobs"] = table["contender"].map(dict(counts)).fillna(counts.total()).astype(int)
-    quick = jobs.quick_run(REPOSITORY / "results/quick/benchmarks", REPOSITORY / "docs/results/quick/jobs.csv")
+    quick = jobs.quick_run(REPOSITORY / "results/quick", REPOSITORY / "docs/results/quick/jobs.csv")
     seconds = dict(zip(quick["rule"], quick["seconds"], strict=True))
     table["quick_seconds"] = table["contender"].map(seconds | ({"whole DAG": sum(seconds.values())} if seconds else {}))
     return table

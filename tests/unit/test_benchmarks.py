@@ -232,6 +232,15 @@ def test_a_published_run_stands_in_for_one_that_is_not_here(tmp_path: Path) -> N
     assert jobs.quick_run(tmp_path / "none", published).to_numpy().tolist() == [["train", 2, 6.5]]
 
 
+def test_a_run_that_is_here_is_kept_to_be_published(tmp_path: Path) -> None:
+    file = tmp_path / "quick" / "benchmarks" / "train" / "mnist" / "proposed.tsv"
+    file.parent.mkdir(parents=True)
+    file.write_text("s\tcpu_time\n2.5\t2.0\n")
+    table = jobs.quick_run(tmp_path / "quick", tmp_path / "jobs.csv")
+    assert (tmp_path / "quick" / "jobs.csv").read_text() == "rule,jobs,seconds\ntrain,1,2.5\n"
+    assert table.equals(jobs.quick_run(tmp_path / "none", tmp_path / "quick" / "jobs.csv"))
+
+
 def test_the_stub_makes_the_files_behind_output_options_and_no_others(tmp_path: Path) -> None:
     assert output_options((REPOSITORY / "src/train.py").read_text()) == ["--model", "--history"]
     with workflow_of_stubs(CONFIGURATION["datasets"]) as folder:
