@@ -21,8 +21,8 @@ def seconds_by_rule(folder: Path) -> pd.DataFrame:
 
 
 def quick_run(results: Path, published: Path) -> pd.DataFrame:
-    """The table of `seconds_by_rule` of the quick run in `results`, which gets it as jobs.csv; else the one published of another
-    run; else an empty one.
+    """The table of `seconds_by_rule` of the quick run in `results`, which gets it as jobs.csv; else the one that was published
+    of another run; else an empty one.
     """
     here = seconds_by_rule(results / "benchmarks")
     if here.empty:
