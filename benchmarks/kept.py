@@ -31,15 +31,28 @@ SEEDS = 5
 QUICK_EXAMPLES = 4000
 """Training images of a quick run's job: what a process has allocated before decides what its allocator does later."""
 
-FROZEN = "attack step: layers written down for it, channels last (frozen.py)"
-FOLD = "attack step: the images' gradient as product and fold (frozen.py)"
-PHASES = "attack step: a strided layer's gradient phase by phase (frozen.py)"
-DENSE = "attack step: first dense layer as a convolution (frozen.py)"
-ADAM = "training step: fused Adam (training.py)"
-MEMORY = "training step: memory kept from the system (device.py)"
-ONE_BY_ONE = f"{SEEDS} seeds on a CPU: one by one, not at once (training.py)"
-GARBAGE = "start of a job: no search of torch for garbage (command.py)"
-PANDAS = "start of a job: tables without pandas (results.py)"
+FROZEN = "attack: layers written down"
+FOLD = "attack: product and fold"
+PHASES = "attack: phases of a stride"
+DENSE = "attack: dense as convolution"
+ADAM = "training: fused Adam"
+MEMORY = "training: memory kept"
+ONE_BY_ONE = f"training: {SEEDS} seeds one by one"
+GARBAGE = "start: garbage left alone"
+PANDAS = "start: no pandas"
+
+KEPT = {
+    FROZEN: "BIM on a network written down for it, channels last, all three below included (`frozen.py`)",
+    FOLD: "the first convolution's input gradient as a matrix product and a fold (`frozen.py`)",
+    PHASES: "the input gradient of a strided convolution by phases of the stride (`frozen.py`)",
+    DENSE: "the first dense layer as a convolution of the maps' size (`frozen.py`)",
+    ADAM: "Adam's update in one kernel (`training.py`)",
+    MEMORY: "glibc's allocator keeps what tensors give back (`device.py`)",
+    ONE_BY_ONE: "on a CPU seeds are not trained at once, as they are on CUDA (`ensemble.py`)",
+    GARBAGE: "a process does not search torch for garbage at its end (`command.py`)",
+    PANDAS: "a job that computes builds its tables without pandas (`results.py`)",
+}
+"""What each optimisation is, and where."""
 
 Contenders = Mapping[str, Callable[[], object]]
 

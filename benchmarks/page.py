@@ -13,7 +13,7 @@ from benchmarks import overhead
 from benchmarks.epochs import PLAIN_LOOP
 from benchmarks.evaluation import EXAMPLES as EVALUATED
 from benchmarks.evaluation import SHARED
-from benchmarks.kept import WITHOUT
+from benchmarks.kept import KEPT, WITHOUT
 from benchmarks.measure import quartiles, ratios
 from benchmarks.peers import OURS
 
@@ -212,7 +212,8 @@ def kept(heading: str, frame: pd.DataFrame) -> Section:
         "The pipeline as it is against the pipeline without the optimisation, on one thread, at batch 64 where there is one: "
         "above 1 it gains. What concerns a process's allocator or its start is measured in processes of their own."
     )
-    return Section(heading, text, _readable(gain.apply(_span, axis=1).to_frame("Without / as it is")))
+    table = _readable(gain.apply(_span, axis=1).to_frame("Without / as it is"))
+    return Section(heading, text, table.assign(**{"What it is": [KEPT.get(case, "") for _, case in gain.index]}))
 
 
 def cost_of_defenses(frame: pd.DataFrame) -> pd.DataFrame:

@@ -52,7 +52,7 @@ def beside_a_plain_loop(axis: Axes, frame: pd.DataFrame) -> None:
     """The plain loop relative to ours, for each defense."""
     frame = frame.assign(ratio=ratios(frame, OURS))
     _points(axis, frame[frame["contender"] == PLAIN_LOOP], x="ratio", y="case", hue="device")
-    _compared(axis, "Epoch of a plain loop relative to ours")
+    _compared(axis, "Epoch: plain loop relative to ours")
 
 
 def beside_fgsm_adv(axis: Axes, frame: pd.DataFrame) -> None:
@@ -87,7 +87,7 @@ def overheads(axis: Axes, frame: pd.DataFrame) -> None:
     totals = frame.assign(total=frame["seconds"] * frame["jobs"].where(frame["case"] == overhead.START, 1))
     order = totals.groupby("contender")["total"].median().sort_values(ascending=False).index
     sns.barplot(totals, x="total", y="contender", order=order, estimator="median", errorbar=("pi", 50), color="C0", ax=axis)
-    axis.set(title="Quick run: starts, and the DAG of stubs", xlabel="Seconds")
+    axis.set(title="Quick run: all starts, scheduling", xlabel="Seconds")
     axis.tick_params(axis="y", labelsize="x-small")
 
 
@@ -111,7 +111,7 @@ def memory(axis: Axes, frame: pd.DataFrame) -> None:
     """Peak memory of a fresh process for each size."""
     sizes = frame.assign(mebibytes=frame["peak_bytes"] / 2**20)
     sns.barplot(sizes, x="mebibytes", y="contender", hue="device", errorbar=None, palette="colorblind", ax=axis)
-    axis.set(title="Peak memory of a training process", xlabel="MiB")
+    axis.set(title="Peak memory of training", xlabel="MiB")
 
 
 PANELS: dict[str, list[Callable[[Axes, pd.DataFrame], None]]] = {
