@@ -45,9 +45,10 @@ def main(part: str | None, data: Path, results: Path, page_file: Path) -> None:
         write_table(tidy(name, PARTS[name](ground)), results / f"{name}.parquet", conditions(ground))
     files = {name: results / f"{name}.parquet" for name in PARTS if (results / f"{name}.parquet").exists()}
     tables = {name: read_table(file).to_pandas() for name, file in files.items()}
+    made = {name: read_provenance(file) for name, file in files.items()}
     picture = page_file.with_suffix(".svg")
     save_figure(plot(tables), [picture])
-    write_text(page_file, page(tables, read_provenance(files[next(iter(files))]), picture.name))
+    write_text(page_file, page(tables, made, picture.name))
 
 
 def tidy(part: str, frame: pd.DataFrame) -> pa.Table:

@@ -24,7 +24,7 @@ from benchmarks.measure import cpu_threads, interleave
 from benchmarks.peers import OURS
 
 WITHOUT = "without"
-ROUNDS = 7
+ROUNDS = 5
 STEPS = 10
 ITERATIONS = 10
 SEEDS = 5

@@ -17,8 +17,8 @@ from benchmarks.kept import KEPT, WITHOUT
 from benchmarks.measure import quartiles, ratios
 from benchmarks.peers import OURS
 
-INTRODUCTION = """`make bench` measured all of this in one go and wrote this page. Within a part all contenders run in
-turn, round by round, in an order that turns, after a round that is not counted. They get the same images, model, type and
+INTRODUCTION = """`make bench` measured all of this and wrote this page. The contenders of a part run in one process, in turn,
+round by round, in an order that turns, after a round that is not counted. They get the same images, model, type and
 split into batches. Figures are medians, with quartiles in brackets.
 
 **Only ratios mean something.** A ratio is taken within a round, between two measurements made within moments of each other,
@@ -28,12 +28,12 @@ Where quartiles lie far apart, others used the machine; threads that wait for ea
 NOT_MEASURED = "Not measured: `make bench` measures all parts."
 
 
-def page(tables: Mapping[str, pd.DataFrame], made: Mapping[str, Any], picture: str) -> str:
+def page(tables: Mapping[str, pd.DataFrame], made: Mapping[str, Mapping[str, Any]], picture: str) -> str:
     """The page as Markdown.
 
     Args:
         tables: the table of each part that was measured, by the names of `SECTIONS`.
-        made: provenance of one of them.
+        made: provenance of each, by the same names.
         picture: the plot's file, as seen from the page.
     """
     sections = [
@@ -46,12 +46,20 @@ def page(tables: Mapping[str, pd.DataFrame], made: Mapping[str, Any], picture: s
     return to_markdown("Benchmarks", sections)
 
 
-def machine(made: Mapping[str, Any]) -> str:
-    """What measured, in a sentence, from a table's provenance."""
-    config = made["config"]
-    versions = {**made["versions"], **config["versions"]}
-    named = ", ".join(f"{name} {number}" for name, number in versions.items())
-    return f"Machine: {config['machine']}. Commit {made['commit']}. Versions: {named}."
+def machine(made: Mapping[str, Mapping[str, Any]]) -> str:
+    """What measured, from the tables' provenance: the machine and versions, and the commits if parts were measured apart."""
+    sentences = []
+    for name, facts in {
+        "Machine": [one["config"]["machine"] for one in made.values()],
+        "Versions": [_versions({**one["versions"], **one["config"]["versions"]}) for one in made.values()],
+        "Commit": [one["commit"] for one in made.values()],
+    }.items():
+        parts: dict[str, list[str]] = {}
+        for part, fact in zip(made, facts, strict=True):
+            parts.setdefault(fact, []).append(part)
+        told = [fact if len(parts) == 1 else f"{fact} ({', '.join(of)})" for fact, of in parts.items()]
+        sentences.append(f"{name}: {'; '.join(told)}.")
+    return " ".join(sentences)
 
 
 def attack(heading: str, frame: pd.DataFrame) -> Section:
@@ -249,6 +257,10 @@ def _readable(table: pd.DataFrame) -> pd.DataFrame:
 
 def _span(row: pd.Series, digits: int = 2, unit: str = "") -> str:
     return f"{row['median']:.{digits}f}{unit} ({row['lower']:.{digits}f} to {row['upper']:.{digits}f})"
+
+
+def _versions(numbers: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in numbers.items())
 
 
 def _number(value: float) -> str:

@@ -290,7 +290,7 @@ def tables() -> dict[str, pd.DataFrame]:
 
 def test_every_part_has_its_section_and_its_panels(ground: Ground, tables: dict[str, pd.DataFrame]) -> None:
     assert list(PARTS) == list(SECTIONS) == list(PANELS) == list(tables)
-    text = page(tables, conditions(ground), "picture.svg")
+    text = page(tables, dict.fromkeys(tables, conditions(ground)), "picture.svg")
     assert NOT_MEASURED not in text
     for heading, _ in SECTIONS.values():
         assert f"### {heading}\n" in text
@@ -304,19 +304,24 @@ def test_every_part_has_its_section_and_its_panels(ground: Ground, tables: dict[
 
 def test_a_part_that_was_not_measured_is_named_as_such(ground: Ground, tables: dict[str, pd.DataFrame]) -> None:
     del tables["growth"]
-    assert page(tables, conditions(ground), "picture.svg").count(NOT_MEASURED) == 1
+    assert page(tables, dict.fromkeys(tables, conditions(ground)), "picture.svg").count(NOT_MEASURED) == 1
 
 
 def test_the_page_names_machine_and_versions(ground: Ground, tables: dict[str, pd.DataFrame]) -> None:
-    text = page(tables, conditions(ground), "picture.svg")
+    text = page(tables, dict.fromkeys(tables, conditions(ground)), "picture.svg")
     for name in ("torch", "torchattacks", "foolbox", "adversarial-robustness-toolbox", "CPU cores"):
         assert name in text
+
+
+def test_the_page_tells_parts_of_different_commits_apart(ground: Ground, tables: dict[str, pd.DataFrame]) -> None:
+    made = {part: conditions(ground) | {"commit": "old" if part == "limit" else "new"} for part in tables}
+    assert "Commit: new (attack, epochs, evaluation, overhead, growth); old (limit)." in page(tables, made, "picture.svg")
 
 
 def test_a_quick_run_at_hand_gives_the_shares(ground: Ground, tables: dict[str, pd.DataFrame]) -> None:
     # 12 starts of 2 s in 96 s of jobs; 2 s of scheduling beside 48 s on two cores.
     tables["overhead"] = tables["overhead"].assign(quick_seconds=96.0)
-    text = page(tables, conditions(ground), "picture.svg")
+    text = page(tables, dict.fromkeys(tables, conditions(ground)), "picture.svg")
     assert "25 % of that is starts" in text
     assert "it is 4 % of the run" in text
 
