@@ -63,6 +63,8 @@ def beside_fgsm_adv(axis: Axes, frame: pd.DataFrame) -> None:
     paper = [SECONDS_PER_EPOCH[name] / SECONDS_PER_EPOCH[BASELINE] for name in defenses]
     axis.plot(paper, defenses, linestyle="none", marker="x", color="black", label="the paper")
     axis.set(xscale="log")
+    axis.set_xticks([0.5, 1, 2, 5, 10], labels=["0.5", "1", "2", "5", "10"])
+    axis.minorticks_off()
     axis.xaxis.set_major_formatter("{x:g}")
     _compared(axis, "Epoch relative to FGSM-Adv")
 
