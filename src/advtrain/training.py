@@ -92,6 +92,7 @@ class Trainer:
         for network, generator in zip(networks, self.generators, strict=True):
             initialise(network, generator)
         self.network: nn.Module = (Ensemble(networks) if len(networks) > 1 else networks[0]).to(device)
+        # Fused: one kernel for all of a network's tensors, on every device.
         self.optimiser = torch.optim.Adam(
             self.network.parameters(), lr=self.plan.learning_rate, fused=True, capturable=self.cuda_graph
         )
