@@ -1,5 +1,8 @@
 """Data and models for all tests."""
 
+import sys
+from collections.abc import Iterator
+
 import pytest
 import torch
 from hypothesis import settings
@@ -17,6 +20,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 torch.set_num_threads(1)  # the tests run beside other jobs, and the models are tiny
 settings.register_profile("beside other jobs", settings(), deadline=None)
 settings.load_profile("beside other jobs")
+
+
+@pytest.fixture(autouse=True)
+def closed_figures() -> Iterator[None]:
+    """Close what a test has drawn: matplotlib warns where many figures are open."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture

@@ -315,7 +315,7 @@ def test_the_page_names_machine_and_versions(ground: Ground, tables: dict[str, p
 
 def test_the_page_tells_parts_of_different_commits_apart(ground: Ground, tables: dict[str, pd.DataFrame]) -> None:
     made = {part: conditions(ground) | {"commit": "old" if part == "limit" else "new"} for part in tables}
-    assert "Commit: new (attack, epochs, evaluation, overhead, growth); old (limit)." in page(tables, made, "picture.svg")
+    assert "Commit: new (attack, epochs, evaluation, overhead, growth, kept); old (limit)." in page(tables, made, "picture.svg")
 
 
 def test_a_quick_run_at_hand_gives_the_shares(ground: Ground, tables: dict[str, pd.DataFrame]) -> None:
