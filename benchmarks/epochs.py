@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pandas as pd
 import torch
 
+from advtrain.timing import endless_minibatches
 from benchmarks import plain
 from benchmarks.ground import Ground, devices
 from benchmarks.measure import cpu_threads, interleave
@@ -40,7 +41,7 @@ def measure(ground: Ground) -> pd.DataFrame:
 def ours(ground: Ground, defense: str, device: torch.device) -> Callable[[], object]:
     """A block of steps of our Trainer; as in its epochs the losses are read when the block is over."""
     trainer = ground.trainer(defense, ground.training.to(device), ground.batch_size)
-    minibatches = itertools.chain.from_iterable(map(trainer.minibatches, itertools.count()))
+    minibatches = endless_minibatches(trainer)
 
     def block() -> object:
         return torch.stack([trainer.run_step(index) for index in itertools.islice(minibatches, STEPS)]).tolist()

@@ -5,7 +5,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from unittest.mock import patch
 
@@ -18,6 +18,7 @@ from advtrain import frozen as frozen_module
 from advtrain.attacks import bim
 from advtrain.datasets import load_examples
 from advtrain.device import keep_memory
+from advtrain.timing import endless_minibatches
 from advtrain.training import Trainer
 from benchmarks.ground import Ground, configuration
 from benchmarks.measure import cpu_threads, interleave
@@ -124,13 +125,8 @@ def _seeds(ground: Ground) -> Contenders:
 
 def _steps(trainer: Trainer) -> Callable[[], object]:
     """Some training steps more at each call."""
-    stream = _minibatches(trainer)
+    stream = endless_minibatches(trainer)
     return lambda: [trainer.run_step(index) for index in itertools.islice(stream, STEPS)]
-
-
-def _minibatches(trainer: Trainer) -> Iterator[torch.Tensor]:
-    for epoch in itertools.count():
-        yield from trainer.minibatches(epoch)
 
 
 def _python(code: str) -> Callable[[], object]:

@@ -1,4 +1,4 @@
-"""When two attacks agree, though they round differently."""
+"""When two computations agree, though they round differently."""
 
 import torch
 from torch import Tensor
@@ -16,3 +16,8 @@ def agree(found: Tensor, expected: Tensor) -> bool:
     if found.dtype == torch.float64:
         return bool((difference <= 1e-12).all())
     return (~(difference <= 1e-6)).double().mean().item() < 1e-4
+
+
+def largest_difference(a: Tensor, b: Tensor) -> float:
+    """The largest difference of an entry, relative to the largest entry of b."""
+    return ((a - b).abs().max() / b.abs().max()).item()

@@ -28,7 +28,7 @@ def time_epochs(trainers: Mapping[str, Trainer], *, blocks: int, steps_per_block
     Returns:
         A row for each defense and round: `defense`, `block` from 0, `seconds_per_epoch`.
     """
-    streams = {name: _endless_minibatches(trainer) for name, trainer in trainers.items()}
+    streams = {name: endless_minibatches(trainer) for name, trainer in trainers.items()}
     rows = []
     for block in range(-1, blocks):
         names = list(trainers)
@@ -73,6 +73,7 @@ def _time_steps(trainer: Trainer, stream: Iterator[Tensor], steps: int) -> float
     return time.perf_counter() - start
 
 
-def _endless_minibatches(trainer: Trainer) -> Iterator[Tensor]:
+def endless_minibatches(trainer: Trainer) -> Iterator[Tensor]:
+    """The index of one minibatch after the other, epoch after epoch, as `Trainer.minibatches` gives them."""
     for epoch in itertools.count():
         yield from trainer.minibatches(epoch)

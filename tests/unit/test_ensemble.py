@@ -18,6 +18,7 @@ from advtrain.errors import InputError
 from advtrain.evaluation import sweep_bim, trace_bim
 from advtrain.networks import NETWORKS, initialise, new_network
 from advtrain.training import Plan, Trainer, groups, train
+from agreement import largest_difference
 
 TRUE = {"labels": "ground_truth"}
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -47,11 +48,6 @@ def images(n: int) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(len(SEEDS), n, 1, 28, 28, generator=generator, dtype=torch.float64)
     return x, torch.randint(10, (len(SEEDS), n), generator=generator)
-
-
-def largest_difference(a: Tensor, b: Tensor) -> float:
-    """Relative to the largest entry of b."""
-    return ((a - b).abs().max() / b.abs().max()).item()
 
 
 @pytest.mark.parametrize("name", NETWORKS)

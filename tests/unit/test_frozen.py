@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from advtrain.attacks import LOSSES, bim, input_gradient
 from advtrain.frozen import Frozen, _convolution, frozen
 from advtrain.networks import NETWORKS, initialise, new_network
+from agreement import largest_difference
 
 
 def network_of(name: str, dtype: torch.dtype = torch.float64) -> nn.Module:
@@ -29,11 +30,6 @@ def plain_gradient(network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     F.cross_entropy(network(x), y, reduction="sum").backward()
     assert x.grad is not None
     return x.grad
-
-
-def largest_difference(a: Tensor, b: Tensor) -> float:
-    """Relative to the largest entry of b."""
-    return ((a - b).abs().max() / b.abs().max()).item()
 
 
 @pytest.mark.parametrize("name", NETWORKS)
