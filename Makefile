@@ -1,4 +1,5 @@
 # quick: the laptop-scale pipeline, to the end. all: the paper's scale. test, lint: what CI runs.
+# test-faults: kills, full disks, failing networks, a real Slurm; within 15 minutes on two cores.
 # bench: how fast it is, beside other libraries and the machine's limit, as docs/benchmarks.md; below ten minutes on two cores.
 # Each works on a fresh clone with Python 3.11 to 3.13, git and make: it makes .venv and installs the locked dependencies.
 SHELL := /bin/bash
@@ -9,7 +10,7 @@ export PYTHONUNBUFFERED := 1
 # Where this is set, every job compiles torch's Python files anew, which takes longer than many a job.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: quick all test lint bench lock clean
+.PHONY: quick all test test-faults lint bench lock clean
 
 quick: .venv/installed
 	snakemake --cores $(CORES) --configfile config/quick.yaml -- all
@@ -21,6 +22,9 @@ all: .venv/installed
 
 test: .venv/installed
 	pytest -n logical --dist worksteal
+
+test-faults: .venv/installed
+	pytest -n logical --dist loadgroup tests/faults
 
 lint: .venv/installed
 	ruff check .

@@ -1,0 +1,36 @@
+"""What the fault tests share: workspaces, and a count of what was survived and tried, summed up at the end of the run."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from workspace import Workspace, make_workspace
+
+COUNTED = "counted: "
+Count = Callable[[str, int], None]
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return make_workspace(tmp_path / "workflow")
+
+
+@pytest.fixture
+def count(record_property: Callable[[str, object], None]) -> Count:
+    """Counts for the summary: `count("kills survived", 1)`. Those of a test count only if it passes."""
+    return lambda what, number: record_property(COUNTED + what, number)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Add up what the tests have counted, in the workers of a parallel run too."""
+    totals: Counter[str] = Counter()
+    for report in terminalreporter.getreports("passed"):
+        for name, number in report.user_properties if report.when == "call" else ():
+            if name.startswith(COUNTED):
+                totals[name.removeprefix(COUNTED)] += number
+    if totals:
+        terminalreporter.section("faults")
+        for what, number in sorted(totals.items()):
+            terminalreporter.write_line(f"{number:8,} {what}")
