@@ -16,6 +16,7 @@ resource_scopes:
     gpu="local",
 
 
+include: "rules/locks.smk"
 include: "rules/validate.smk"
 include: "rules/common.smk"
 include: "rules/data.smk"

@@ -14,7 +14,7 @@ from cell import Cell, cell_options
 from command import FILE, Command, Json
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, lower="evaluation.batch_size")
 @cell_options
 @click.option("--evaluations", required=True, type=FILE, help="All evaluations of the cell.")
 @click.option("--pgd", "pgd_settings", required=True, type=Json(), help="PGD of the strong evaluation, as JSON.")

@@ -19,7 +19,7 @@ from cell import Cell, cell_options
 from command import FILE, Command
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, lower="autoattack.batch_size")
 @cell_options
 @click.option(
     "--fab-square-examples", required=True, type=click.IntRange(min=1), help="How many of them FAB and Square attack."

@@ -7,11 +7,19 @@ from typing import Any
 
 import click
 
-from advtrain.errors import InputError
+from advtrain.errors import InputError, Stopped
+
+STOPPED = 143
+"""Exit status of what was asked to stop and has saved its work, as of a process that SIGTERM ended."""
 
 
 class Command(click.Command):
-    """A click command that answers wrong input and a failing file system with one line and exit status 1."""
+    """A click command that answers with one line what is not its own fault: wrong input, failing files, too little memory."""
+
+    def __init__(self, *args: Any, lower: str = "", **kwargs: Any) -> None:  # noqa: ANN401
+        """Args: lower, the configuration's keys that make it need less memory."""
+        super().__init__(*args, **kwargs)
+        self.lower = lower
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         """Run the command as a process of its own.
@@ -23,11 +31,26 @@ class Command(click.Command):
         return super().__call__(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401
-        """Run the command."""
+        """Run the command; the exit status is 1 for what failed, `STOPPED` for what was asked to stop."""
         try:
             return super().invoke(ctx)
-        except (InputError, OSError) as error:
+        except Stopped as error:
+            click.echo(f"Stopped: {error}. What is done is saved; run again to go on from there.", err=True)
+            ctx.exit(STOPPED)
+        except InputError as error:
             raise click.ClickException(str(error)) from error
+        except OSError as error:
+            raise click.ClickException(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from error
+        except (MemoryError, RuntimeError) as error:
+            if not (self.lower and _out_of_memory(error)):
+                raise
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            raise click.ClickException(f"{reason}\nThere is too little memory; lower {self.lower}") from error
+
+
+def _out_of_memory(error: MemoryError | RuntimeError) -> bool:
+    """Whether numpy, or torch on CUDA, MPS or the CPU, got no memory; asked of the words, as not all scripts load torch."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in ("out of memory", "can't allocate memory"))
 
 
 class Json(click.ParamType[dict[str, Any]]):

@@ -13,7 +13,7 @@ from cell import Cell, cell_options
 from command import Command, Json
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, lower="evaluation.batch_size")
 @cell_options
 @click.option("--pgd", "settings", required=True, type=Json(), help="Its iterations, step_factor, restarts and seed, as JSON.")
 def main(cell: Cell, settings: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from cell import Cell, cell_options
 from command import Command, Integers
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, lower="evaluation.batch_size")
 @cell_options
 @click.option("--iterations", required=True, type=Integers(), help="The numbers N, with commas between.")
 def main(cell: Cell, iterations: list[int]) -> None:

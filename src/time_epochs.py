@@ -15,7 +15,7 @@ from advtrain.training import Plan, Trainer
 from command import FILE, Command, Json
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, lower="training.batch_size")
 @click.option("--dataset", required=True, help="Name of the data set.")
 @click.option("--images", required=True, type=FILE, help="Training images, uncompressed IDX.")
 @click.option("--labels", required=True, type=FILE, help="Training labels, uncompressed IDX.")

@@ -12,7 +12,7 @@ from cell import Cell, cell_options
 from command import Command
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, lower="evaluation.batch_size")
 @cell_options
 @click.option("--iterations", required=True, type=click.IntRange(min=1), help="The number N.")
 def main(cell: Cell, iterations: int) -> None:

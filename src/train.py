@@ -1,4 +1,4 @@
-"""Train all seeds of a cell, one defense on one data set; go on from its checkpoint if a run before was killed."""
+"""Train all seeds of a cell, one defense on one data set; go on from its checkpoint if a run before was killed or stopped."""
 
 import sys
 from dataclasses import asdict
@@ -14,6 +14,7 @@ from advtrain.datasets import load_examples
 from advtrain.device import describe_device, prepare_device
 from advtrain.progress import Progress
 from advtrain.results import provenance, table_of, write_table
+from advtrain.stopping import WhyStop
 from advtrain.training import Plan, State, train
 from command import FILE, Command, Integers, Json
 
@@ -30,7 +31,7 @@ HISTORY_SCHEMA = pa.schema(
 )
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, lower="training.batch_size, or train fewer training.seeds (either changes the results)")
 @click.option("--dataset", required=True, help="Name of the data set.")
 @click.option("--images", required=True, type=FILE, help="Training images, uncompressed IDX.")
 @click.option("--labels", required=True, type=FILE, help="Training labels, uncompressed IDX.")
@@ -77,7 +78,7 @@ def main(
     model: Path,
     history: Path,
 ) -> None:
-    """Train all seeds of a cell."""
+    """Train all seeds of a cell; on SIGTERM, SIGINT, SIGHUP or the end of the parent process save a checkpoint and stop."""
     chosen = prepare_device(device)
     data = load_examples(images, labels).subset(examples, subset_seed).to(chosen)
     plan = Plan(network, settings, epsilon, epochs, batch_size, learning_rate, monitor_examples, monitor_iterations)
@@ -93,16 +94,18 @@ def main(
     def save(state: State) -> None:
         checkpoint.save_state(checkpoint_file, identity, state)
 
-    trained = train(
-        plan,
-        data,
-        seeds,
-        resume_from=checkpoint.load_if_same(checkpoint_file, identity),
-        save=save,
-        save_every=checkpoint_epochs,
-        cuda_graph=cuda_graph and chosen.type == "cuda",
-        watch=progress,
-    )
+    with WhyStop() as why_stop:
+        trained = train(
+            plan,
+            data,
+            seeds,
+            resume_from=checkpoint.load_if_same(checkpoint_file, identity),
+            save=save,
+            save_every=checkpoint_epochs,
+            cuda_graph=cuda_graph and chosen.type == "cuda",
+            why_stop=why_stop,
+            watch=progress,
+        )
     config = {**asdict(plan), "dataset": dataset, "examples": examples, "subset_seed": subset_seed, "seeds": seeds}
     made = provenance(config, describe_device(chosen))
     write_table(table_of([asdict(record) for record in trained.history], HISTORY_SCHEMA), history, made)

@@ -18,7 +18,7 @@ from cell import load_networks
 from command import FILE, Command, Json
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, lower="evaluation.batch_size")
 @click.option("--dataset", required=True, help="Name of the data set.")
 @click.option("--models", required=True, type=Json(), help="The weights of each defense, paths by name, as JSON.")
 @click.option("--evaluations", required=True, type=Json(), help="All evaluations of each defense, paths by name, as JSON.")

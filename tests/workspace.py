@@ -48,6 +48,18 @@ class Workspace:
             self.command(*arguments), cwd=self.folder, env=self.environment(), capture_output=True, text=True, check=False
         )
 
+    def start(self, *arguments: str) -> subprocess.Popen:
+        """Snakemake in a session of its own, with what it says in the files stdout and stderr."""
+        with (self.folder / "stdout").open("wb") as stdout, (self.folder / "stderr").open("wb") as stderr:
+            return subprocess.Popen(
+                self.command(*arguments),
+                cwd=self.folder,
+                env=self.environment(),
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,
+            )
+
     def dry_run(self, *arguments: str) -> set[tuple[str, str]]:
         """Rule and wildcards ("mnist/proposed", or "") of each job that snakemake would run, without `all`."""
         result = self.snakemake("--dry-run", "--cores", "2", *arguments)

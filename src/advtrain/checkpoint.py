@@ -2,10 +2,10 @@
 
 import hashlib
 import io
-import pickle
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 
@@ -45,17 +45,30 @@ def load(path: Path) -> dict[str, Any]:
 
     Raises:
         InputError: the file is damaged, or holds anything but tensors and plain values.
+        OSError: it cannot be read.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        file = path.open("rb")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError) as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise InputError(f"{path}: damaged, or not a file of tensors ({reason}); delete it") from None
+    with file:
+        try:
+            _check_sums(file)
+            file.seek(0)
+            content = torch.load(file, map_location="cpu", weights_only=True)
+        except Exception as error:  # a file that somebody made up can make the readers raise anything
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            raise InputError(f"{path}: damaged, or not a file of tensors ({reason}); delete it") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: holds no dictionary; delete it")
     return content
+
+
+def _check_sums(file: IO[bytes]) -> None:
+    """Hold each part of a file of `torch.save`, which is a zip archive, to its CRC-32: `torch.load` does not look at it."""
+    with zipfile.ZipFile(file) as archive:
+        if (damaged := archive.testzip()) is not None:
+            raise zipfile.BadZipFile(f"bad CRC-32 in {damaged}")
 
 
 def load_if_same(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -66,17 +79,18 @@ def load_if_same(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] | No
         identity: what the state belongs to: configuration, data and code, as plain values.
 
     Raises:
-        InputError: the checkpoint belongs to another identity; the message names what differs.
+        InputError: the checkpoint is damaged or belongs to another identity; the message names what differs.
     """
     if not path.exists():
         return None
     content = load(path)
-    found = content.get("identity", {})
+    found, state = content.get("identity"), content.get("state")
+    if not (isinstance(found, dict) and isinstance(state, dict)):
+        raise InputError(f"{path}: not a checkpoint of this version; delete it to start afresh")
     differing = sorted(key for key in found.keys() | identity.keys() if found.get(key) != identity.get(key))
     if differing:
         differences = "; ".join(f"{key} was {found.get(key)!r}, is {identity.get(key)!r}" for key in differing)
         raise InputError(f"{path}: checkpoint of another configuration ({differences}); delete it to start afresh")
-    state: dict[str, Any] = content["state"]
     return state
 
 

@@ -1,8 +1,12 @@
-"""The one exception that means "the input is wrong", so that a command can answer with a line instead of a traceback."""
+"""The exceptions that a command answers with a line instead of a traceback: "the input is wrong", and "asked to stop"."""
 
 
 class InputError(ValueError):
     """A value, file or key from outside is not what it has to be; the message names it and says what to do."""
+
+
+class Stopped(Exception):  # noqa: N818
+    """What was running was asked to stop, and has saved how far it came; the message says why it stopped."""
 
 
 def check_at_least_one(name: str, value: int) -> None:

@@ -6,7 +6,7 @@ for rounding where they are trained at once.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ from advtrain.datasets import Examples
 from advtrain.defenses import Outcome
 from advtrain.device import synchronise
 from advtrain.ensemble import Ensemble, can_be_stacked, for_each, quicker_at_once
-from advtrain.errors import InputError, check_at_least_one
+from advtrain.errors import InputError, Stopped, check_at_least_one
 from advtrain.networks import initialise, new_network
 
 
@@ -83,6 +83,12 @@ class Trainer:
     cuda_graph: bool = False
     """Whether to run the steps from a CUDA graph."""
     history: list[EpochRecord] = field(default_factory=list)
+    order: Tensor | None = field(default=None, init=False)
+    """The order of the images, [n] or [S, n], in the epoch that is under way; None between two."""
+    tallies: list[Tensor] = field(default_factory=list, init=False)
+    """Of each step of the epoch that is under way."""
+    seconds: float = field(default=0.0, init=False)
+    """Spent on it so far."""
 
     def __post_init__(self) -> None:
         """Make everything that the plan names, from the seeds."""
@@ -107,10 +113,17 @@ class Trainer:
 
     def minibatches(self, epoch: int) -> Iterator[Tensor]:
         """Start an epoch, counted from 0: yield the index, [B] or [S, B], of each of its minibatches, in new random orders."""
+        yield from self._split(self._start_epoch(epoch))
+
+    def _start_epoch(self, epoch: int) -> Tensor:
+        """Start an epoch, counted from 0; returns its random order of the images, [n], or one for each seed, [S, n]."""
         self.defense.start_epoch(epoch)
         orders = [torch.randperm(len(self.data), generator=generator) for generator in self.generators]
-        order = torch.stack(orders) if len(orders) > 1 else orders[0]
-        yield from order.to(self.data.x.device).split(self.plan.batch_size, dim=-1)
+        return torch.stack(orders) if len(orders) > 1 else orders[0]
+
+    def _split(self, order: Tensor) -> Sequence[Tensor]:
+        minibatches: Sequence[Tensor] = order.to(self.data.x.device).split(self.plan.batch_size, dim=-1)
+        return minibatches
 
     def step(self, index: Tensor) -> Tensor:
         """Train on one minibatch; returns its sums of loss, clean hits and adversarial hits, [3] or [3, S].
@@ -124,25 +137,42 @@ class Trainer:
         self.optimiser.step()
         return _tally(outcome, y)
 
-    def train_epoch(self) -> list[EpochRecord]:
+    def train_epoch(self, why_stop: Callable[[], str | None] = lambda: None) -> list[EpochRecord]:
         """Train for one epoch, watch it, and add its rows to the history, one for each seed.
 
+        Args:
+            why_stop: asked after each step; a reason ends the epoch there, and the next call goes on from the next step.
+
         Raises:
+            Stopped: `why_stop` gave a reason.
             InputError: the loss became NaN or infinite; the message names seed, epoch and step.
         """
-        synchronise(self.data.x.device)
-        start = time.perf_counter()
-        tallies = torch.stack([self.run_step(index) for index in self.minibatches(self.epoch)]).cpu().double()
-        seconds = (time.perf_counter() - start) / len(self.seeds)
-        tallies = tallies.view(*tallies.shape[:2], len(self.seeds))
+        self._train_steps(why_stop)
+        tallies = torch.stack(self.tallies).cpu().double().view(len(self.tallies), -1, len(self.seeds))
         self._check_loss(tallies[:, 0])
         means = (tallies.sum(dim=0) / len(self.data)).T.tolist()
+        seconds = self.seconds / len(self.seeds)
         records = [
             EpochRecord(seed, self.epoch + 1, loss, clean, adversarial, robust, seconds)
             for seed, (loss, clean, adversarial), robust in zip(self.seeds, means, self._robust_accuracies(), strict=True)
         ]
         self.history += records
+        self.order, self.tallies, self.seconds = None, [], 0.0
         return records
+
+    def _train_steps(self, why_stop: Callable[[], str | None]) -> None:
+        """Take the steps of the epoch that are left."""
+        if self.order is None:
+            self.order = self._start_epoch(self.epoch)
+        synchronise(self.data.x.device)
+        start = time.perf_counter()
+        for index in self._split(self.order)[len(self.tallies) :]:
+            self.tallies.append(self.run_step(index))
+            if reason := why_stop():
+                self.seconds += time.perf_counter() - start
+                raise Stopped(reason)
+        synchronise(self.data.x.device)
+        self.seconds += time.perf_counter() - start
 
     def _check_loss(self, losses: Tensor) -> None:
         """Refuse losses [steps, S] that are not finite."""
@@ -181,6 +211,9 @@ class Trainer:
             "defense": self.defense.state_dict(),
             "generators": [generator.get_state() for generator in self.generators],
             "history": [asdict(record) for record in self.history],
+            "order": self.order,
+            "tallies": self.tallies,
+            "seconds": self.seconds,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -189,10 +222,14 @@ class Trainer:
         self.optimiser.load_state_dict(state["optimiser"])
         for group in self.optimiser.param_groups:
             group["capturable"] = self.cuda_graph
+        self.history = [EpochRecord(**record) for record in state["history"]]
+        self.order, self.seconds = state["order"], state["seconds"]
+        self.tallies = [tally.to(self.data.x.device) for tally in state["tallies"]]
+        if self.order is not None:
+            self.defense.start_epoch(self.epoch)
         self.defense.load_state_dict(state["defense"])
         for generator, at in zip(self.generators, state["generators"], strict=True):
             generator.set_state(at)
-        self.history = [EpochRecord(**record) for record in state["history"]]
 
 
 @dataclass(frozen=True)
@@ -216,6 +253,7 @@ def train(
     save: Callable[[State], None] = lambda state: None,
     save_every: int = 1,
     cuda_graph: bool = False,
+    why_stop: Callable[[], str | None] = lambda: None,
     watch: Callable[[EpochRecord, int, float], None] = lambda record, done, seconds_left: None,
 ) -> Trained:
     """Train one network for each seed: all at once where that is quicker, else one after the other.
@@ -228,9 +266,11 @@ def train(
         save: called with the state after every `save_every` epochs, and when seeds are done.
         save_every: epochs between two calls of `save`.
         cuda_graph: whether to run the steps from a CUDA graph; the data has to be on a CUDA device.
+        why_stop: asked after each step; a reason ends the run there, once the state is saved.
         watch: called with each record, the epochs trained of all seeds up to it, and an estimate of the seconds left.
 
     Raises:
+        Stopped: `why_stop` gave a reason.
         InputError: the loss of a seed became NaN or infinite, which ends those trained at once with it, too; or only some of
             the seeds that `resume_from` was training at once are asked for.
     """
@@ -246,7 +286,11 @@ def train(
             trainer.load_state_dict(running)
             clock.skip(len(trainer.history))
         while trainer.epoch < plan.epochs:
-            records = trainer.train_epoch()
+            try:
+                records = trainer.train_epoch(why_stop)
+            except Stopped:
+                save({"finished": finished, "running": trainer.state_dict()})
+                raise
             done = clock.done + 1
             clock.count(len(records))
             for number, record in enumerate(records, done):

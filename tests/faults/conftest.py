@@ -9,7 +9,10 @@ import pytest
 from workspace import Workspace, make_workspace
 
 COUNTED = "counted: "
-Count = Callable[[str, int], None]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=12, help="Kills at random moments.")
 
 
 @pytest.fixture
@@ -18,7 +21,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 @pytest.fixture
-def count(record_property: Callable[[str, object], None]) -> Count:
+def count(record_property: Callable[[str, object], None]) -> Callable[[str, int], None]:
     """Counts for the summary: `count("kills survived", 1)`. Those of a test count only if it passes."""
     return lambda what, number: record_property(COUNTED + what, number)
 

@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 import torch
 from test_ensemble import SEEDS, SETTINGS, plan
+from test_training import assert_same_bits
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from advtrain.datasets import Examples
-from advtrain.training import Trainer
+from advtrain.errors import Stopped
+from advtrain.training import Trainer, train
 
 
 class Recording(TorchDispatchMode):
@@ -97,6 +99,18 @@ def test_training_from_a_recording_gives_the_same_weights_and_history(
     for seed, weights in plain.weights().items():
         assert all(torch.equal(tensor, recorded.weights()[seed][key]) for key, tensor in weights.items())
     assert len(recordings) == 1
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_training_from_a_recording_stops_and_goes_on_bit_for_bit(
+    name: str, examples: Examples, recordings: list[Recording]
+) -> None:
+    saved: list[dict] = []
+    reasons = iter([None] * 4 + ["it is asked to"])
+    with pytest.raises(Stopped):
+        train(plan(name), examples, [3], cuda_graph=True, save=saved.append, why_stop=lambda: next(reasons))
+    stopped = train(plan(name), examples, [3], cuda_graph=True, resume_from=saved[-1])
+    assert_same_bits(stopped, train(plan(name), examples, [3]))
 
 
 @pytest.mark.parametrize("name", SETTINGS)

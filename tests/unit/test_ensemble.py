@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_training import without_seconds
+from test_training import assert_same_bits, stop_at_every_step, without_seconds
 from torch import Tensor, nn
 
 from advtrain import checkpoint, defenses, training
@@ -169,6 +169,15 @@ class TestTrainer:
         assert without_seconds(resumed.history) == without_seconds(straight.history)
         for seed, weights in straight.weights.items():
             assert all(torch.equal(tensor, resumed.weights[seed][key]) for key, tensor in weights.items())
+
+    @pytest.mark.parametrize("name", SETTINGS)
+    def test_a_run_stopped_after_every_step_goes_on_bit_for_bit(
+        self, name: str, examples: Examples, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setattr(training, "quicker_at_once", lambda device: True)
+        stopped, stops = stop_at_every_step(plan(name), examples, SEEDS, tmp_path / "checkpoint")
+        assert stops == 2 * 3, "the seeds take their steps together"
+        assert_same_bits(stopped, train(plan(name), examples, SEEDS))
 
     def test_half_trained_seeds_are_asked_for_together(self, examples: Examples, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(training, "quicker_at_once", lambda device: True)

@@ -1,5 +1,7 @@
 import dataclasses
+import itertools
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,7 +10,8 @@ from torch import Tensor
 
 from advtrain import checkpoint
 from advtrain.datasets import Examples
-from advtrain.errors import InputError
+from advtrain.defenses.fgsm_adv import FgsmAdv
+from advtrain.errors import InputError, Stopped
 from advtrain.training import EpochRecord, Plan, Trained, train
 
 TRUE = {"labels": "ground_truth"}
@@ -107,6 +110,55 @@ def test_a_run_killed_after_any_epoch_ends_with_the_bits_of_a_straight_run(
     )
     assert resumed_from == list(range(killed_after + 1, 7)), "it should go on, not start afresh"
     assert_same_bits(resumed, straight)
+
+
+def stop_at_every_step(plan: Plan, examples: Examples, seeds: list[int], file: Path) -> tuple[Trained, int]:
+    """A training that is stopped after each of its steps, and goes on from the checkpoint; and how often it was stopped."""
+    for stops in itertools.count():
+        try:
+            trained = train(
+                plan,
+                examples,
+                seeds,
+                resume_from=checkpoint.load_if_same(file, {}),
+                save=lambda state: checkpoint.save_state(file, {}, state),
+                why_stop=lambda: "it is asked to",
+            )
+        except Stopped:
+            continue
+        return trained, stops
+    raise AssertionError
+
+
+@pytest.mark.parametrize("method", SETTINGS)
+def test_a_run_stopped_after_every_step_ends_with_the_bits_of_a_straight_run(
+    method: str, examples: Examples, tmp_path: Path
+) -> None:
+    stopped, stops = stop_at_every_step(plan(method), examples, [3, 4], tmp_path / "checkpoint")
+    assert stops == 2 * 3 * 3, "three steps an epoch, three epochs, two seeds: no step is lost and none is taken twice"
+    assert_same_bits(stopped, train(plan(method), examples, [3, 4]))
+
+
+def test_the_seconds_of_an_epoch_are_those_before_and_after_a_stop(examples: Examples, tmp_path: Path) -> None:
+    saved: list[dict] = []
+    with pytest.raises(Stopped):
+        train(plan("vanilla"), examples, [3], save=saved.append, why_stop=lambda: "it is asked to")
+    before = saved[-1]["running"]["seconds"]
+    assert before > 0
+    saved[-1]["running"]["seconds"] = 1000.0
+    assert 1000 < train(plan("vanilla"), examples, [3], resume_from=saved[-1]).history[0].seconds < 2000
+
+
+def test_a_defense_is_told_the_epoch_that_is_under_way(examples: Examples, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it sets at an epoch's start and does not save is there again."""
+    saved: list[dict] = []
+    reasons = iter([None] * 4 + ["it is asked to"])
+    with pytest.raises(Stopped):
+        train(plan("fgsm_adv"), examples, [3], save=saved.append, why_stop=lambda: next(reasons))
+    told: list[int] = []
+    monkeypatch.setattr(FgsmAdv, "start_epoch", lambda self, epoch: told.append(epoch))
+    train(plan("fgsm_adv"), examples, [3], resume_from=saved[-1])
+    assert told == [1, 2]
 
 
 def test_a_checkpoint_is_saved_every_few_epochs_and_after_each_seed(examples: Examples) -> None:

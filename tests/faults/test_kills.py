@@ -1,0 +1,179 @@
+"""SIGKILL at every stage, to jobs and to Snakemake: a plain rerun ends with the bits of a run that nothing disturbed.
+
+pytest tests/faults/test_kills.py --kills 200     more kills at random moments than the usual few
+"""
+
+import os
+import random
+import re
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from advtrain import checkpoint
+from advtrain.results import read_table
+from workspace import Workspace, make_workspace
+
+CELL = "results/tiny/mnist/proposed.parquet"
+EPOCHS = 6
+TRAP = Path(__file__).parent / "trap"
+DEADLINE_SECONDS = 120
+MOMENTS = {
+    "train": (
+        ("before an update", 2),
+        ("half .checkpoint", 1),
+        ("after an update", 5),
+        ("within an attack", 4),
+        ("between epochs", 2),
+        ("before moving .checkpoint", 2),
+        ("after moving .checkpoint", 3),
+        ("half .history.parquet", 1),
+        ("after moving .history.parquet", 1),
+        ("half .pt", 1),
+        ("before moving .pt", 1),
+        ("after moving .pt", 1),
+    ),
+    "sweep_bim": (("within an attack", 7), ("half .parquet", 1)),
+    "trace_bim": (("before moving .parquet", 1),),
+    "strong": (("within an attack", 9),),
+    "autoattack": (("half .checkpoint", 2), ("after moving .checkpoint", 3), ("half .parquet", 1)),
+    "collect": (("half .parquet", 1), ("after moving .parquet", 1)),
+}
+OUTPUTS = {
+    "train": "results/tiny/models/mnist/proposed.pt",
+    "sweep_bim": "results/tiny/evaluations/mnist/proposed.sweep.parquet",
+    "trace_bim": "results/tiny/evaluations/mnist/proposed.trace.parquet",
+    "strong": "results/tiny/evaluations/mnist/proposed.strong.parquet",
+    "autoattack": "results/tiny/evaluations/mnist/proposed.autoattack.parquet",
+    "collect": CELL,
+}
+
+
+def cell_workspace(folder: Path) -> Workspace:
+    workspace = make_workspace(folder)
+    workspace.configure(training={"epochs": EPOCHS})
+    return workspace
+
+
+def bits(workspace: Workspace) -> dict[str, bytes]:
+    """All results of the cell, but for the seconds that epochs took."""
+    files = {
+        str(file.relative_to(workspace.results)): file.read_bytes()
+        for file in workspace.results.rglob("*proposed*")
+        if file.suffix in (".pt", ".parquet")
+    }
+    history = read_table(workspace.results / "models/mnist/proposed.history.parquet").drop_columns("seconds")
+    return files | {"models/mnist/proposed.history.parquet": str(history.to_pylist()).encode()}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    workspace = cell_workspace(tmp_path_factory.mktemp("undisturbed") / "workflow")
+    result = workspace.snakemake("--cores", "2", "--", CELL)
+    assert result.returncode == 0, result.stderr
+    return bits(workspace)
+
+
+def assert_ends_well(workspace: Workspace, undisturbed: dict[str, bytes]) -> None:
+    """A plain rerun ends, with the right bits, and nothing that kills have left is in the folder or asks for another run."""
+    result = workspace.snakemake("--cores", "2", "--", CELL)
+    assert result.returncode == 0, result.stderr
+    assert bits(workspace) == undisturbed
+    left = [file for pattern in (".*.part", "*.checkpoint") for file in workspace.results.rglob(pattern)]
+    assert left == []
+    assert workspace.dry_run("--", CELL) == set()
+
+
+def epochs_saved(workspace: Workspace) -> int:
+    """Epochs of all seeds that the checkpoint has behind it."""
+    file = workspace.results / "models/mnist/proposed.checkpoint"
+    if not file.exists():
+        return 0
+    state = checkpoint.load(file)["state"]
+    return EPOCHS * len(state["finished"]) + len(state["running"]["history"] if state["running"] else [])
+
+
+def first_epoch(workspace: Workspace) -> int | None:
+    """The first epoch in the training's log, counted over all seeds; None if none was finished."""
+    log = workspace.results / "logs/train/mnist/proposed.log"
+    found = re.search(r"seed (\d+), epoch (\d+)/", log.read_text() if log.exists() else "")
+    return EPOCHS * int(found[1]) + int(found[2]) if found else None
+
+
+def run_into_trap(workspace: Workspace, rule: str, moment: str, n: int) -> None:
+    """A plain run up to the rule's output, in which its script is killed at the n-th such moment."""
+    environment = {**workspace.environment(), "PYTHONPATH": str(TRAP), "TRAP": f"src/{rule}.py|{moment}|{n}"}
+    command = workspace.command("--cores", "2", "--", OUTPUTS[rule])
+    result = subprocess.run(command, cwd=workspace.folder, env=environment, capture_output=True, text=True, check=False)
+    assert (workspace.folder / "sprung").exists(), f"{rule} did not come to {moment!r} {n} times\n{result.stderr}"
+    (workspace.folder / "sprung").unlink()
+    assert result.returncode != 0
+
+
+def test_a_kill_at_any_moment_of_any_stage_costs_only_the_work_since_the_last_checkpoint(
+    tmp_path: Path, undisturbed: dict[str, bytes], count: Callable[[str, int], None]
+) -> None:
+    workspace = cell_workspace(tmp_path / "workflow")
+    for rule, moments in MOMENTS.items():
+        for moment, n in moments:
+            before = epochs_saved(workspace)
+            run_into_trap(workspace, rule, moment, n)
+            if rule == "train":
+                assert first_epoch(workspace) in (None, before + 1), "it should go on, not start afresh"
+            count(f"kills survived in {rule}", 1)
+    assert_ends_well(workspace, undisturbed)
+
+
+def descendants(process: int) -> dict[int, str]:
+    """Command lines of all processes that a process has started, and those have started, by their ids."""
+    listed = subprocess.run(["ps", "-e", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    processes = [line.split(maxsplit=2) for line in listed.splitlines()]
+    found: dict[int, str] = {}
+    for pid, parent, command in processes:
+        if int(parent) == process:
+            found |= {int(pid): command} | descendants(int(pid))
+    return found
+
+
+def kill(victim: str, snakemake: subprocess.Popen) -> str:
+    """Kill Snakemake alone, one of its jobs' scripts (if one runs), or all of its processes; returns who it was."""
+    scripts = [pid for pid, command in descendants(snakemake.pid).items() if command.startswith("python3 src/")]
+    if victim == "a job" and scripts:
+        os.kill(random.choice(scripts), signal.SIGKILL)
+        return victim
+    if victim == "Snakemake alone":
+        snakemake.kill()
+        return victim
+    os.killpg(snakemake.pid, signal.SIGKILL)
+    return "all at once"
+
+
+def ends_within(snakemake: subprocess.Popen, seconds: float) -> bool:
+    try:
+        snakemake.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def test_kills_at_random_moments_of_jobs_and_of_snakemake_leave_nothing_in_the_way(
+    tmp_path: Path, undisturbed: dict[str, bytes], count: Callable[[str, int], None], request: pytest.FixtureRequest
+) -> None:
+    kills, number = request.config.getoption("--kills"), 0
+    random.seed(kills)
+    while number < kills:
+        workspace = cell_workspace(tmp_path / str(number))
+        ended = False
+        while number < kills and not ended:
+            snakemake = workspace.start("--cores", "2", "--", CELL)
+            if ended := ends_within(snakemake, random.uniform(0.5, 8)):
+                assert snakemake.returncode == 0, (workspace.folder / "stderr").read_text()
+            else:
+                victim = kill(random.choice(["Snakemake alone", "a job", "all at once"]), snakemake)
+                assert ends_within(snakemake, DEADLINE_SECONDS)
+                count(f"kills survived at random moments: {victim}", 1)
+                number += 1
+        assert_ends_well(workspace, undisturbed)
