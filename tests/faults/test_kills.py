@@ -15,12 +15,12 @@ import pytest
 
 from advtrain import checkpoint
 from advtrain.results import read_table
+from processes import DEADLINE_SECONDS, ends_within, scripts
 from workspace import Workspace, make_workspace
 
 CELL = "results/tiny/mnist/proposed.parquet"
 EPOCHS = 6
 TRAP = Path(__file__).parent / "trap"
-DEADLINE_SECONDS = 120
 MOMENTS = {
     "train": (
         ("before an update", 2),
@@ -127,36 +127,16 @@ def test_a_kill_at_any_moment_of_any_stage_costs_only_the_work_since_the_last_ch
     assert_ends_well(workspace, undisturbed)
 
 
-def descendants(process: int) -> dict[int, str]:
-    """Command lines of all processes that a process has started, and those have started, by their ids."""
-    listed = subprocess.run(["ps", "-e", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
-    processes = [line.split(maxsplit=2) for line in listed.splitlines()]
-    found: dict[int, str] = {}
-    for pid, parent, command in processes:
-        if int(parent) == process:
-            found |= {int(pid): command} | descendants(int(pid))
-    return found
-
-
 def kill(victim: str, snakemake: subprocess.Popen) -> str:
     """Kill Snakemake alone, one of its jobs' scripts (if one runs), or all of its processes; returns who it was."""
-    scripts = [pid for pid, command in descendants(snakemake.pid).items() if command.startswith("python3 src/")]
-    if victim == "a job" and scripts:
-        os.kill(random.choice(scripts), signal.SIGKILL)
+    if victim == "a job" and (jobs := scripts(snakemake)):
+        os.kill(random.choice(jobs), signal.SIGKILL)
         return victim
     if victim == "Snakemake alone":
         snakemake.kill()
         return victim
     os.killpg(snakemake.pid, signal.SIGKILL)
     return "all at once"
-
-
-def ends_within(snakemake: subprocess.Popen, seconds: float) -> bool:
-    try:
-        snakemake.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
 
 
 def test_kills_at_random_moments_of_jobs_and_of_snakemake_leave_nothing_in_the_way(

@@ -1,0 +1,38 @@
+"""The processes of a running Snakemake: find them, wait for them."""
+
+import subprocess
+import time
+from collections.abc import Callable
+
+DEADLINE_SECONDS = 120
+
+
+def descendants(process: int) -> dict[int, str]:
+    """Command lines of all processes that a process has started, and those have started, by their ids."""
+    listed = subprocess.run(["ps", "-e", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    processes = [line.split(maxsplit=2) for line in listed.splitlines()]
+    found: dict[int, str] = {}
+    for pid, parent, command in processes:
+        if int(parent) == process:
+            found |= {int(pid): command} | descendants(int(pid))
+    return found
+
+
+def scripts(snakemake: subprocess.Popen) -> list[int]:
+    """Ids of the pipeline's scripts that run in Snakemake's jobs."""
+    return [pid for pid, command in descendants(snakemake.pid).items() if command.startswith("python3 src/")]
+
+
+def ends_within(process: subprocess.Popen, seconds: float) -> bool:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not happen in {DEADLINE_SECONDS} seconds"
+        time.sleep(0.05)
