@@ -41,7 +41,7 @@ rule audit_model:
         by_name=lambda wildcards: AUDIT_BY_NAME,
     shell:
         """
-        python3 src/audit_model.py \
+        exec python3 src/audit_model.py \
             --dataset {wildcards.dataset:q} \
             --defense {wildcards.defense:q} \
             --model {input.model:q} \
@@ -95,7 +95,7 @@ rule transfer:
         pgd=lambda wildcards: PGD,
     shell:
         """
-        python3 src/transfer.py \
+        exec python3 src/transfer.py \
             --dataset {wildcards.dataset:q} \
             --models {params.models:q} \
             --evaluations {params.evaluations:q} \
@@ -147,7 +147,7 @@ rule audit:
         scale=SCALE,
     shell:
         """
-        python3 src/audit.py \
+        exec python3 src/audit.py \
             {input.findings:q} \
             --datasets {params.datasets:q} \
             --defenses {params.defenses:q} \
@@ -189,7 +189,7 @@ rule transfer_map:
         defenses=lambda wildcards: DEFENSE_TITLES,
     shell:
         """
-        python3 src/transfer_map.py \
+        exec python3 src/transfer_map.py \
             {input.tables:q} \
             --datasets {params.datasets:q} \
             --defenses {params.defenses:q} \

@@ -44,7 +44,7 @@ rule claims:
         scale=SCALE,
     shell:
         """
-        python3 src/claims.py \
+        exec python3 src/claims.py \
             {input.evaluations:q} \
             --timing-blocks {input.timing_blocks:q} \
             --datasets {params.datasets:q} \

@@ -1,5 +1,7 @@
 """What the rules share: the cells, the files that define the science of a rule, the device. No rule is here.
 
+In all rules, `exec` puts the script in the shell's place: a signal to the job reaches it, and it ends when Snakemake is gone.
+
 In all rules, what a result does not depend on (the device, the batch of an attack, how often to save, where files put by hand
 lie) is a resource and no param, since a changed param would rerun the rule.
 """

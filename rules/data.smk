@@ -41,7 +41,7 @@ rule download:
         folder=subpath(output.train_images, parent=True),
     shell:
         """
-        python3 src/download.py \
+        exec python3 src/download.py \
             --dataset {wildcards.dataset:q} \
             --hashes {params.hashes:q} \
             --local {resources.local_folder:q} \

@@ -36,7 +36,7 @@ rule sweep_bim:
         subset_seed=config["subset_seed"],
     shell:
         """
-        python3 src/sweep_bim.py \
+        exec python3 src/sweep_bim.py \
             --dataset {wildcards.dataset:q} \
             --defense {wildcards.defense:q} \
             --model {input.model:q} \
@@ -82,7 +82,7 @@ rule trace_bim:
         subset_seed=config["subset_seed"],
     shell:
         """
-        python3 src/trace_bim.py \
+        exec python3 src/trace_bim.py \
             --dataset {wildcards.dataset:q} \
             --defense {wildcards.defense:q} \
             --model {input.model:q} \
@@ -128,7 +128,7 @@ rule strong:
         pgd=lambda wildcards: PGD,
     shell:
         """
-        python3 src/strong.py \
+        exec python3 src/strong.py \
             --dataset {wildcards.dataset:q} \
             --defense {wildcards.defense:q} \
             --model {input.model:q} \
@@ -178,7 +178,7 @@ rule autoattack:
         by_name=lambda wildcards: AUTOATTACK_BY_NAME,
     shell:
         """
-        python3 src/autoattack.py \
+        exec python3 src/autoattack.py \
             --dataset {wildcards.dataset:q} \
             --defense {wildcards.defense:q} \
             --model {input.model:q} \
@@ -223,7 +223,7 @@ rule collect:
         runtime="10m",
     shell:
         """
-        python3 src/collect.py \
+        exec python3 src/collect.py \
             {input.tables:q} \
             --output {output:q} \
             >{log:q} 2>&1

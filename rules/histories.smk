@@ -36,7 +36,7 @@ rule histories:
         iterations=config["training"]["monitor_iterations"],
     shell:
         """
-        python3 src/histories.py \
+        exec python3 src/histories.py \
             {input.histories:q} \
             --datasets {params.datasets:q} \
             --defenses {params.defenses:q} \

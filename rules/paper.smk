@@ -40,7 +40,7 @@ rule table1:
         scale=SCALE,
     shell:
         """
-        python3 src/table1.py \
+        exec python3 src/table1.py \
             {input.evaluations:q} \
             --timing {input.timing:q} \
             --audit {input.audit:q} \
@@ -86,7 +86,7 @@ rule differences:
         defenses=lambda wildcards: DEFENSE_TITLES,
     shell:
         """
-        python3 src/differences.py \
+        exec python3 src/differences.py \
             {input.evaluations:q} \
             --datasets {params.datasets:q} \
             --defenses {params.defenses:q} \
@@ -127,7 +127,7 @@ rule figure1:
         defenses=lambda wildcards: DEFENSE_TITLES,
     shell:
         """
-        python3 src/figure1.py \
+        exec python3 src/figure1.py \
             {input.evaluations:q} \
             --datasets {params.datasets:q} \
             --defenses {params.defenses:q} \
@@ -169,7 +169,7 @@ rule figure2:
         iterations=config["evaluation"]["trace_iterations"],
     shell:
         """
-        python3 src/figure2.py \
+        exec python3 src/figure2.py \
             {input.evaluations:q} \
             --datasets {params.datasets:q} \
             --defenses {params.defenses:q} \
@@ -210,7 +210,7 @@ rule table1_bars:
         families=lambda wildcards: DEFENSE_FAMILIES,
     shell:
         """
-        python3 src/table1_bars.py \
+        exec python3 src/table1_bars.py \
             --table {input.table:q} \
             --families {params.families:q} \
             --figure {output.svg:q} \

@@ -44,7 +44,7 @@ rule time_epochs:
         by_name=lambda wildcards: TIMING_BY_NAME,
     shell:
         """
-        python3 src/time_epochs.py \
+        exec python3 src/time_epochs.py \
             --dataset {params.dataset:q} \
             --images {input.images:q} \
             --labels {input.labels:q} \

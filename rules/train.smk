@@ -4,9 +4,8 @@ Input: the training images and labels of a data set.
 Output: <results>/models/{dataset}/{defense}.pt, the weights of all seeds of a cell; .history.parquet, a row for each epoch.
 
 The checkpoint stands beside the outputs and is none: Snakemake deletes the outputs of a killed job, and the checkpoint is what
-the next run goes on from. The job deletes it at the end. `exec` puts the training in the shell's place, so that a signal to the
-job reaches it and it sees when Snakemake is gone: it then saves and stops. Of the job's output only stderr goes to the log:
-stdout has a line at each tenth of the training, for the person who watches.
+the next run goes on from. The job deletes it at the end. Of the job's output only stderr goes to the log: stdout has a line at
+each tenth of the training, for the person who watches.
 """
 
 

@@ -78,7 +78,7 @@ def main(
     model: Path,
     history: Path,
 ) -> None:
-    """Train all seeds of a cell; on SIGTERM, SIGINT, SIGHUP or the end of the parent process save a checkpoint and stop."""
+    """Train all seeds of a cell; on SIGTERM, SIGINT or SIGHUP save a checkpoint and stop."""
     chosen = prepare_device(device)
     data = load_examples(images, labels).subset(examples, subset_seed).to(chosen)
     plan = Plan(network, settings, epsilon, epochs, batch_size, learning_rate, monitor_examples, monitor_iterations)

@@ -1,23 +1,23 @@
-"""Why a long job should stop: a signal has come, or the process that started it is gone."""
+"""How a job ends before its time: a signal has come, or the process that started it is gone."""
 
 import os
 import signal
+import sys
+import threading
+import time
 from types import FrameType, TracebackType
 from typing import Any, Self
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """A cluster's word before it kills, Ctrl-C, a terminal that closes."""
+POLL_SECONDS = 0.5
 
 
 class WhyStop:
-    """Within its `with` block it takes `SIGNALS`, but for those that are ignored; called, it gives the reason to stop, or None.
-
-    A process whose parent is gone was left behind by a Snakemake that was killed: the next one may start the same work.
-    """
+    """Within its `with` block it takes `SIGNALS`, but for those that are ignored; called, it names the one that came."""
 
     def __init__(self) -> None:
-        """Note who the parent is."""
-        self.parent = os.getppid()
+        """Nothing has come yet."""
         self.signal: signal.Signals | None = None
         self.handlers: dict[signal.Signals, Any] = {}
 
@@ -35,10 +35,23 @@ class WhyStop:
             signal.signal(number, handler)
 
     def __call__(self) -> str | None:
-        """The reason."""
-        if self.signal is not None:
-            return self.signal.name
-        return "the process that started it is gone" if os.getppid() != self.parent else None
+        """Name of the signal, None if none has come."""
+        return self.signal.name if self.signal else None
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.signal = signal.Signals(number)
+
+
+def end_with_parent() -> None:
+    """Send this process SIGTERM once the one that started it is gone.
+
+    A Snakemake that is killed leaves its jobs behind, and the next run starts the same jobs again.
+    """
+    threading.Thread(target=_wait_for_the_end_of, args=(os.getppid(),), daemon=True).start()
+
+
+def _wait_for_the_end_of(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(POLL_SECONDS)
+    sys.stderr.write("The process that started this one is gone.\n")
+    os.kill(os.getpid(), signal.SIGTERM)

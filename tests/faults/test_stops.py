@@ -62,7 +62,7 @@ HOW = {
     "SIGTERM to all, as from a cluster": (to_all(signal.SIGTERM), "SIGTERM"),
     "SIGINT to all, as from Ctrl-C": (to_all(signal.SIGINT), "SIGINT"),
     "SIGHUP to all, as from a terminal that closes": (to_all(signal.SIGHUP), "SIGHUP"),
-    "SIGKILL to Snakemake": (kill_snakemake, "the process that started it is gone"),
+    "SIGKILL to Snakemake": (kill_snakemake, "SIGTERM"),
 }
 
 

@@ -1,4 +1,5 @@
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -9,19 +10,15 @@ import pytest
 from advtrain.stopping import SIGNALS, WhyStop
 
 SOURCE = Path(__file__).parents[2] / "src"
-LEFT_BEHIND = """
+STARTED = """
 import os, sys, time
-from advtrain.stopping import WhyStop
+from advtrain.stopping import WhyStop, end_with_parent
+end_with_parent()
 with WhyStop() as why_stop:
-    assert why_stop() is None
-    if os.fork():
-        time.sleep(0.2)
-        os._exit(0)
-with WhyStop() as why_stop:
-    deadline = time.monotonic() + 20
-    while not (reason := why_stop()) and time.monotonic() < deadline:
+    deadline = time.monotonic() + {seconds}
+    while not why_stop() and time.monotonic() < deadline:
         time.sleep(0.01)
-    print(reason)
+print(why_stop())
 """
 
 
@@ -56,8 +53,24 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
-def test_the_end_of_the_parent_is_a_reason() -> None:
-    result = subprocess.run(
-        [sys.executable, "-c", LEFT_BEHIND], env={**os.environ, "PYTHONPATH": str(SOURCE)}, capture_output=True, text=True
+def started_by(parent: str, seconds: float) -> subprocess.CompletedProcess:
+    """What is said by a process that a shell starts, and then does `parent`."""
+    program = shlex.quote(STARTED.format(seconds=seconds))
+    return subprocess.run(
+        ["bash", "-c", f"{shlex.quote(sys.executable)} -c {program} & {parent}"],
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    assert result.stdout == "the process that started it is gone\n", result.stderr
+
+
+def test_the_end_of_the_parent_is_a_signal() -> None:
+    result = started_by("sleep 0.5", seconds=30)
+    assert result.stdout == "SIGTERM\n", result.stderr
+    assert result.stderr == "The process that started this one is gone.\n"
+
+
+def test_a_parent_that_lives_is_none() -> None:
+    result = started_by("wait", seconds=2)
+    assert (result.stdout, result.stderr) == ("None\n", "")
