@@ -43,9 +43,14 @@ class Workspace:
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         return {**os.environ, "PATH": path}
 
-    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
+    def snakemake(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
         return subprocess.run(
-            self.command(*arguments), cwd=self.folder, env=self.environment(), capture_output=True, text=True, check=False
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.environment() | environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
     def start(self, *arguments: str) -> subprocess.Popen:
@@ -82,6 +87,15 @@ class Workspace:
         """Change keys of the tiny configuration, nested as there."""
         file = self.folder / "config" / "tiny.yaml"
         file.write_text(yaml.safe_dump(merged(yaml.safe_load(file.read_text()), changes)))
+
+    def keep_only(self, **names: set[str]) -> None:
+        """Take all others out of a section of the configuration: `keep_only(defenses={"proposed"})`."""
+        for file in ("config.yaml", "tiny.yaml"):
+            path = self.folder / "config" / file
+            config = yaml.safe_load(path.read_text())
+            for section, kept in names.items():
+                config[section] = {name: entry for name, entry in config[section].items() if name in kept}
+            path.write_text(yaml.safe_dump(config, sort_keys=False))
 
 
 def make_workspace(folder: Path) -> Workspace:

@@ -1,8 +1,9 @@
-"""The processes of a running Snakemake: find them, wait for them."""
+"""The processes of a running Snakemake: find them, wait for them, kill them from within."""
 
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 DEADLINE_SECONDS = 120
 
@@ -36,3 +37,8 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not happen in {DEADLINE_SECONDS} seconds"
         time.sleep(0.05)
+
+
+def trap(rule: str, moment: str, n: int) -> dict[str, str]:
+    """Variables with which the rule's script is killed the n-th time that it comes to the moment; see sitecustomize.py."""
+    return {"PYTHONPATH": str(Path(__file__).parent / "trap"), "TRAP": f"src/{rule}.py|{moment}|{n}"}

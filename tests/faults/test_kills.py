@@ -15,12 +15,11 @@ import pytest
 
 from advtrain import checkpoint
 from advtrain.results import read_table
-from processes import DEADLINE_SECONDS, ends_within, scripts
+from processes import DEADLINE_SECONDS, ends_within, scripts, trap
 from workspace import Workspace, make_workspace
 
 CELL = "results/tiny/mnist/proposed.parquet"
 EPOCHS = 6
-TRAP = Path(__file__).parent / "trap"
 MOMENTS = {
     "train": (
         ("before an update", 2),
@@ -105,9 +104,7 @@ def first_epoch(workspace: Workspace) -> int | None:
 
 def run_into_trap(workspace: Workspace, rule: str, moment: str, n: int) -> None:
     """A plain run up to the rule's output, in which its script is killed at the n-th such moment."""
-    environment = {**workspace.environment(), "PYTHONPATH": str(TRAP), "TRAP": f"src/{rule}.py|{moment}|{n}"}
-    command = workspace.command("--cores", "2", "--", OUTPUTS[rule])
-    result = subprocess.run(command, cwd=workspace.folder, env=environment, capture_output=True, text=True, check=False)
+    result = workspace.snakemake("--cores", "2", "--", OUTPUTS[rule], **trap(rule, moment, n))
     assert (workspace.folder / "sprung").exists(), f"{rule} did not come to {moment!r} {n} times\n{result.stderr}"
     (workspace.folder / "sprung").unlink()
     assert result.returncode != 0
