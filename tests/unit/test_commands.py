@@ -4,8 +4,10 @@ import importlib
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,7 @@ import collect
 from advtrain import checkpoint
 from advtrain.idx import write_idx
 from advtrain.results import read_table
+from command import Command
 from synthetic import write_synthetic_dataset
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -264,3 +267,50 @@ def test_a_data_set_that_no_source_has_is_one_message(tmp_path: Path) -> None:
         "folder": str(tmp_path / "data" / "kmnist"),
     }
     assert_refused(run("download", options), "no source has the data set 'kmnist'")
+
+
+OUT_OF_MEMORY: dict[str, Callable[[], object]] = {
+    "CUDA out of memory. Tried to allocate 20.00 MiB.": lambda: raise_(
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.\nOf the allocated memory ...")
+    ),
+    "MPS backend out of memory": lambda: raise_(RuntimeError("MPS backend out of memory (MPS allocated: 8 GB)")),
+    "can't allocate memory": lambda: torch.empty(1 << 55),
+    "Unable to allocate": lambda: np.empty(1 << 55),
+}
+
+
+def raise_(error: Exception) -> None:
+    raise error
+
+
+@pytest.mark.parametrize("said", OUT_OF_MEMORY)
+def test_too_little_memory_is_a_line_that_says_what_to_lower(said: str) -> None:
+    """On the CPU it is torch's and numpy's own; no GPU is here, so there it is the error that torch has for it."""
+
+    @click.command(cls=Command, lower="evaluation.batch_size")
+    def main() -> None:
+        OUT_OF_MEMORY[said]()
+
+    result = CliRunner().invoke(main)
+    assert result.exit_code == 1
+    first, second = result.output.splitlines()
+    assert said in first
+    assert second == "There is too little memory; lower evaluation.batch_size"
+
+
+def test_another_runtime_error_is_none_of_memory() -> None:
+    @click.command(cls=Command, lower="evaluation.batch_size")
+    def main() -> None:
+        raise RuntimeError("shapes do not match")
+
+    assert "shapes do not match" in str(CliRunner().invoke(main).exception)
+
+
+def test_every_script_that_computes_says_what_to_lower() -> None:
+    scripts = [
+        file.stem for file in SOURCE.glob("*.py") if '"--device"' in file.read_text() or "@cell_options" in file.read_text()
+    ]
+    computing = {script: importlib.import_module(script).main for script in scripts if script != "cell"}
+    assert len(computing) >= 8
+    for script, main in computing.items():
+        assert ".batch_size" in main.lower, script

@@ -1,6 +1,8 @@
 import errno
+import fcntl
 import resource
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -51,3 +53,34 @@ def test_the_file_has_the_permissions_that_the_user_s_mask_gives(tmp_path: Path)
     (tmp_path / "plain").write_text("text")
     write_text(tmp_path / "ours", "text")
     assert (tmp_path / "ours").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_what_a_kill_has_left_goes_with_the_next_write_of_that_file(tmp_path: Path) -> None:
+    for name in (".file.0123abcd.part", ".other.0123abcd.part", ".file2.0123abcd.part"):
+        (tmp_path / name).write_text("half")
+    write_text(tmp_path / "file", "whole")
+    assert names(tmp_path) == [".file2.0123abcd.part", ".other.0123abcd.part", "file"]
+
+
+def test_two_that_write_the_same_file_at_once_both_succeed_and_it_is_whole(tmp_path: Path) -> None:
+    """The second begins and ends while the first is half through."""
+
+    def write_slowly(file: IO[bytes]) -> None:
+        file.write(b"first, ")
+        file.flush()
+        write_text(tmp_path / "file", "second")
+        file.write(b"to the end")
+
+    write_atomically(tmp_path / "file", write_slowly)
+    assert (tmp_path / "file").read_text() == "first, to the end"
+    assert names(tmp_path) == ["file"]
+
+
+def test_a_file_system_without_locks_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(file: object, operation: int) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    (tmp_path / ".file.0123abcd.part").write_text("half, or of a process that is writing it")
+    write_text(tmp_path / "file", "whole")
+    assert names(tmp_path) == [".file.0123abcd.part", "file"]
