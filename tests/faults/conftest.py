@@ -1,7 +1,10 @@
 """What the fault tests share: workspaces, and a count of what was survived and tried, summed up at the end of the run."""
 
+import os
+import signal
+import subprocess
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
     return make_workspace(tmp_path / "workflow")
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_running(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A test that fails halfway leaves no Snakemake behind."""
+    started: list[subprocess.Popen] = []
+    start = Workspace.start
+
+    def remembered(self: Workspace, *arguments: str) -> subprocess.Popen:
+        started.append(start(self, *arguments))
+        return started[-1]
+
+    monkeypatch.setattr(Workspace, "start", remembered)
+    yield
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 @pytest.fixture
