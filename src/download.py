@@ -1,5 +1,7 @@
 """Download a data set: four uncompressed IDX files from the first source that has the right bytes."""
 
+import signal
+import sys
 from pathlib import Path
 
 import click
@@ -15,6 +17,7 @@ from command import Command, Json
 @click.option("--folder", required=True, type=click.Path(path_type=Path), help="Where the files go.")
 def main(dataset: str, hashes: dict[str, str], local: Path, folder: Path) -> None:
     """Download a data set."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # as an error would: the scratch folder goes too
     source, failures = download(dataset, folder, hashes, local)
     for failure in failures:
         click.echo(f"passed over:{failure}")

