@@ -257,6 +257,7 @@ def test_every_bad_wheel_is_refused_and_none_is_cached(
     server: FailingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: Count
 ) -> None:
     monkeypatch.setenv("PIP_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("PIP_TRUSTED_HOST", "127.0.0.1")  # pip caches no plain http of others
     other = wheel(tmp_path).read_bytes()
     wheels: dict[str, tuple[Answer, str]] = {
         "404": (status(404), "404 Client Error"),
