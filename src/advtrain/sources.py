@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -54,9 +55,10 @@ WATCH_SECONDS = 0.5
 LARGEST_FILE_BYTES = 2**28  # an IDX file of 60,000 images has 47 MB
 LARGEST_DOWNLOAD_BYTES = 2**31  # all that a command writes, apt-get's lists of packages among it
 COPIED_BYTES = 2**20
+LONGEST_REASON = 800  # characters; apt-get has one to tell of each repository
 TELLING = re.compile(  # the lines in which Python, pip, apt-get and dpkg-deb say why they failed
-    r"[\w.]+Error: |ERROR: (?!Exception:|Could not find)|Could not fetch URL|(WARNING: )?Skipping page|pip\._vendor[\w.]+: "
-    r"|E: |W: Failed to fetch|dpkg-deb: error"
+    r"[\w.]+Error: |ERROR: (?!Exception:|Could not find)|Could not fetch URL|(WARNING: )?Skipping page"
+    r"|pip\._vendor\.(requests|urllib3)[\w.]+: |E: |W: Failed to fetch|dpkg-deb: error"
 )
 DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
@@ -135,7 +137,9 @@ def _attempt(source: Source, dataset: str, folder: Path, hashes: Mapping[str, st
             raise
         except Exception as error:  # whatever goes wrong in a source, the next one may be right
             _check_disk(error)
-            raise SourceError(" ".join(str(error).split()) or type(error).__name__) from error
+            raise SourceError(
+                textwrap.shorten(str(error) or type(error).__name__, LONGEST_REASON, placeholder=" ...")
+            ) from error
         for name in IDX_FILES:
             (Path(scratch) / name).replace(folder / name)
 

@@ -378,7 +378,7 @@ def test_a_debian_package_is_fetched_without_a_trace_in_the_folders_of_the_syste
 @needs_apt
 def test_every_bad_debian_package_is_refused(server: FailingServer, package: bytes, tmp_path: Path, count: Count) -> None:
     packages: dict[str, tuple[Answer, str]] = {
-        "404": (status(404), "404 Not Found"),
+        "404": (status(404), "404  Not Found"),
         "a log-in page": (page, "unexpected size|Hash Sum mismatch"),
         "half": (lambda handler: handler.reply(200, package[:1000], length=len(package)), "Failed to fetch"),
         "silence": (stall, "Failed to fetch"),
@@ -399,8 +399,8 @@ def test_torchvision_does_not_wait_for_ever_for_a_server_that_sends_a_byte_now_a
     server.answer = trickle()
     monkeypatch.setattr(sources, "from_debian_package", not_offered)
     monkeypatch.setattr(sources, "PAUSES_SECONDS", (0, 0))
-    monkeypatch.setattr(sources, "COMMAND_SECONDS", 10)
-    assert failure("fmnist", data, hashes)["torchvision.datasets"] == "it was not done after 10 seconds"
+    monkeypatch.setattr(sources, "COMMAND_SECONDS", 15)
+    assert failure("fmnist", data, hashes)["torchvision.datasets"] == "it was not done after 15 seconds"
     assert len(server.asked) == 2, "where it is, and the file"
     assert server.is_left(), "no process should go on listening"
     count(SURVIVED, 1)
