@@ -66,8 +66,11 @@ def load_examples(images: Path, labels: Path) -> Examples:
     """Read examples from a file of images and its file of labels, both uncompressed IDX.
 
     Raises:
-        InputError: a file is missing, truncated, too long, or is not the IDX file it has to be.
+        InputError: a file is missing, truncated, too long, or is not the IDX file it has to be, or the two do not go together.
     """
     x = torch.from_numpy(read_idx(images, IMAGES_MAGIC)).unsqueeze(1).float() / 255
     y = torch.from_numpy(read_idx(labels, LABELS_MAGIC)).long()
-    return Examples(x, y)
+    try:
+        return Examples(x, y)
+    except InputError as error:
+        raise InputError(f"{images} and {labels}: {error}") from None
