@@ -1,12 +1,54 @@
 """A wrong configuration stops here, with one line for each key or value that is wrong, before any job."""
 
+import math
 from pathlib import Path
 
 import yaml
 from jsonschema import Draft202012Validator
+from jsonschema.validators import extend
 from snakemake.exceptions import WorkflowError
 
 SCHEMA = yaml.safe_load(Path(workflow.basedir, "config/config.schema.yaml").read_text())
+
+DEEPEST, MOST = 10, 10_000
+
+# JSON Schema takes 1.0 for an integer, which the scripts' options do not, and what is no number at all for one.
+TYPES = Draft202012Validator.TYPE_CHECKER.redefine_many(
+    {
+        "integer": lambda checker, value: type(value) is int,
+        "number": lambda checker, value: type(value) is int or (type(value) is float and math.isfinite(value)),
+    }
+)
+SchemaValidator = extend(Draft202012Validator, type_checker=TYPES)
+
+
+def place(keys):
+    """Where a value stands, on one line."""
+    name = ".".join(map(str, keys)) or "top level"
+    return name if name.isprintable() else repr(name)
+
+
+def nested(value, keys=()):
+    """The value and all that it has in it, each with its keys; what is deeper than `DEEPEST` is left out."""
+    yield keys, value
+    if len(keys) < DEEPEST:
+        items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        for key, item in items:
+            yield from nested(item, (*keys, key if isinstance(key, str) or isinstance(value, list) else type(key).__name__))
+
+
+def wrong_kind(config):
+    """What the schema's validator could not even print: YAML has numbers of any length and values that contain themselves."""
+    for number, (keys, value) in enumerate(nested(config)):
+        if len(keys) == DEEPEST or number == MOST:
+            yield "{}: the configuration is nested too deeply, or too large".format(place(keys[:3]))
+            return
+        if isinstance(value, dict) and not all(isinstance(key, str) for key in value):
+            yield "{}: a key is no text".format(place(keys))
+        if isinstance(value, int) and abs(value) >= 2**63:
+            yield "{}: the number is too large".format(place(keys))
+        elif not isinstance(value, (str, int, float, list, dict, type(None))):
+            yield "{}: it has a value of the type {}".format(place(keys), type(value).__name__)
 
 
 def wrong_together(config):
@@ -28,6 +70,9 @@ def wrong_together(config):
         titles = [entry["title"] for entry in config[section].values()]
         for title in sorted({title for title in titles if titles.count(title) > 1}):
             yield "{}: two have the title {!r}".format(section, title)
+    for name, dataset in config["datasets"].items():
+        if dataset["title"] == "Training time":
+            yield "datasets.{}.title: Table I has a part of its own that is called 'Training time'".format(name)
     epochs = config["training"]["epochs"]
     for name, defense in config["defenses"].items():
         method, reset_epochs = defense["training"]["method"], defense["training"].get("reset_epochs", epochs)
@@ -39,9 +84,14 @@ def wrong_together(config):
             )
 
 
-WRONG = [
-    "{}: {}".format(".".join(map(str, error.absolute_path)) or "top level", error.message)
-    for error in Draft202012Validator(SCHEMA).iter_errors(config)
-] or list(wrong_together(config))
+def wrong(config):
+    """A line for each key or value that is wrong; the later checks can rely on what the earlier ones hold."""
+    lines = list(wrong_kind(config)) or [
+        "{}: {}".format(place(error.absolute_path), error.message) for error in SchemaValidator(SCHEMA).iter_errors(config)
+    ]
+    return lines or list(wrong_together(config))
+
+
+WRONG = wrong(config)
 if WRONG:
     raise WorkflowError("The configuration is wrong.", *WRONG)

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import yaml
@@ -27,6 +28,17 @@ def merged(base: dict, over: dict) -> dict:
         else over.get(key, base.get(key))
         for key in base | over
     }
+
+
+def load_checks() -> SimpleNamespace:
+    """What rules/validate.smk defines; it is plain Python, and config.yaml has to pass it."""
+    file = REPOSITORY / "rules" / "validate.smk"
+    names = {
+        "workflow": SimpleNamespace(basedir=str(REPOSITORY)),
+        "config": yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text()),
+    }
+    exec(compile(file.read_text(), str(file), "exec"), names)
+    return SimpleNamespace(**names)
 
 
 class Workspace:

@@ -139,10 +139,8 @@ def test_headers_of_any_number_of_dimensions(file: Path, magic: int, written: in
 @pytest.mark.parametrize("length", [0, 10_000, 5_000_000])
 @pytest.mark.parametrize("magic", MAGICS)
 def test_no_more_memory_is_asked_for_than_the_file_has_bytes(file: Path, magic: int, promised: int, length: int) -> None:
-    header = struct.pack(">II", LABELS_MAGIC, *promised)
-    file.write_bytes(
-        (header if magic == LABELS_MAGIC else struct.pack(">IIII", IMAGES_MAGIC, *promised, 28, 28)) + bytes(length)
-    )
+    shape = (promised,) if magic == LABELS_MAGIC else (promised, 28, 28)
+    file.write_bytes(struct.pack(f">{1 + len(shape)}I", magic, *shape) + bytes(length))
     tracemalloc.start()
     try:
         with pytest.raises(InputError, match="expected"):

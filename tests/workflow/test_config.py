@@ -1,5 +1,6 @@
 """The configurations, their schema, and what a wrong one is told."""
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import yaml
 from advtrain.datasets import load_examples
 from advtrain.idx import IDX_FILES, sha256
 from synthetic import write_synthetic_dataset
-from workspace import Workspace, merged
+from workspace import Workspace, load_checks, merged
 
 REPOSITORY = Path(__file__).parents[2]
 SCHEMA = yaml.safe_load((REPOSITORY / "config" / "config.schema.yaml").read_text())
@@ -82,7 +83,7 @@ def test_the_schema_has_no_key_that_the_configuration_does_not_use() -> None:
         ({"datasets": {"cifar10": {"title": "CIFAR-10"}}}, "'epsilon' is a required property"),
         ({"defenses": {"proposed": {"training": {"reset_epoch": 5}}}}, "'reset_epoch' was unexpected"),
         ({"defenses": {"bim10_adv": {"training": {"iterations": 0}}}}, "0 is less than the minimum of 1"),
-        ({"defenses": {"proposed": {"training": {"step_divisor": -1}}}}, "-1 is less than or equal to the minimum of 0"),
+        ({"defenses": {"proposed": {"training": {"step_divisor": -1}}}}, "-1 is less than the minimum of 1e-06"),
         ({"defenses": {"fgsm_adv": {"training": {"labels": True}}}}, "True is not one of ['ground_truth', 'predicted']"),
         ({"training": {"seeds": [2**64]}}, "18446744073709551616 is greater than the maximum"),
         ({"strong": {"pgd": {"restarts": 1}}}, "1 is less than the minimum of 2"),
@@ -96,6 +97,38 @@ def test_a_wrong_key_or_value_is_named(changes: dict, named: str) -> None:
         jsonschema.validate(merged(CONFIG, changes), SCHEMA)
     messages = [error.value.message, *(str(context.message) for context in error.value.context or [])]
     assert any(named in message for message in messages), messages
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"training": {"epochs": 80.0}}, "training.epochs: 80.0 is not of type 'integer'"),
+        ({"training": {"learning_rate": float("nan")}}, "training.learning_rate: nan is not of type 'number'"),
+        ({"strong": {"pgd": {"step_factor": float("inf")}}}, "strong.pgd.step_factor: inf is not of type 'number'"),
+        ({"subset_seed": 2**64}, "subset_seed: the number is too large"),
+        ({"audit": {"noise_draws": 16**6000}}, "audit.noise_draws: the number is too large"),
+        ({"audit": {1: 2}}, "audit: a key is no text"),
+        ({"local_folder": date(2019, 6, 1)}, "local_folder: it has a value of the type date"),
+        ({"datasets": {"mnist": {"title": "Training time"}}}, "datasets.mnist.title: Table I has a part of its own that is"),
+        ({"pathvars": {"results": "results/../../elsewhere"}}, "pathvars.results: 'results/../../elsewhere' does not match"),
+        ({"pathvars": {"results": "/elsewhere"}}, "pathvars.results: '/elsewhere' does not match"),
+        ({"datasets": {"mnist\n": CONFIG["datasets"]["mnist"]}}, r"datasets: 'mnist\n' does not match"),
+        ({"defenses": {"atda": {"title": "A\nB"}}}, r"defenses.atda.title: 'A\nB' does not match"),
+        ({"defenses": {"mine": {**CONFIG["defenses"]["vanilla"], "training": {"method": "mine", "reset_epochs": "2"}}}}, ""),
+    ],
+)
+def test_what_no_script_would_take_is_told_in_one_line(changes: dict, line: str) -> None:
+    (found,) = load_checks().wrong(merged(CONFIG, changes))
+    assert found.startswith(line)
+
+
+def test_a_value_that_contains_itself_is_told() -> None:
+    endless: dict[str, Any] = {}
+    endless["mnist"] = endless
+    wide = [["a"] * 1000] * 1000
+    for section, value in (("datasets", endless), ("local_folder", wide)):
+        (line,) = load_checks().wrong({**CONFIG, section: value})
+        assert "the configuration is nested too deeply, or too large" in line
 
 
 def test_snakemake_stops_at_a_wrong_configuration_before_any_job(workspace: Workspace) -> None:
