@@ -21,8 +21,9 @@ def in_order(section):
     """Names in `section` of the configuration: config.yaml's in its order, then others.
 
     Snakemake puts the keys that another --configfile overrides first, which would change the order of the table's rows.
+    With --replace-workflow-config that file need not have all that config.yaml has.
     """
-    return [*PAPER_SCALE[section], *(name for name in config[section] if name not in PAPER_SCALE[section])]
+    return sorted(config[section], key=lambda name: [*PAPER_SCALE[section], name].index(name))
 
 
 DATASETS = in_order("datasets")
