@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from advtrain.pages import Section, to_markdown
+from advtrain.pages import Section, join_markdown
 from advtrain.paper import SECONDS_PER_EPOCH
 from advtrain.timing import BASELINE
 from benchmarks import overhead
@@ -43,7 +43,7 @@ def page(tables: Mapping[str, pd.DataFrame], made: Mapping[str, Mapping[str, Any
     ]
     for part, (heading, section) in SECTIONS.items():
         sections.append(section(heading, tables[part]) if part in tables else Section(heading, NOT_MEASURED))
-    return to_markdown("Benchmarks", sections)
+    return join_markdown("Benchmarks", sections)
 
 
 def machine(made: Mapping[str, Mapping[str, Any]]) -> str:

@@ -60,8 +60,9 @@ SETTINGS = {name: config["defenses"][name]["training"] for name in DEFENSES}
 DEFENSE_SETTINGS = {name: json.dumps(settings, sort_keys=True) for name, settings in SETTINGS.items()}
 ALL_SETTINGS = json.dumps(SETTINGS, sort_keys=True)
 HASHES = {name: json.dumps(config["datasets"][name]["sha256"], sort_keys=True) for name in DATASETS}
-DATASET_TITLES = json.dumps({name: config["datasets"][name]["title"] for name in DATASETS})
-DEFENSE_TITLES = json.dumps({name: config["defenses"][name]["title"] for name in DEFENSES})
+# Snakemake's report has the params within a <script>, as they are: a title must not be able to end it.
+DATASET_TITLES = json.dumps({name: config["datasets"][name]["title"] for name in DATASETS}).replace("<", "\\u003c")
+DEFENSE_TITLES = json.dumps({name: config["defenses"][name]["title"] for name in DEFENSES}).replace("<", "\\u003c")
 DEFENSE_FAMILIES = json.dumps({name: config["defenses"][name]["family"] for name in DEFENSES})
 
 # Snakemake compares a rule's params as a set of values without their names, so an exchange of two numbers would rerun nothing.

@@ -6,6 +6,7 @@ import pyarrow as pa
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from advtrain.claims import Claim, Evidence
+from advtrain.pages import escape_markdown
 
 NUMBERS = pa.struct([("mean", pa.float64()), ("lower", pa.float64()), ("upper", pa.float64()), ("met", pa.bool_())])
 SCHEMA = pa.schema(
@@ -37,6 +38,7 @@ TEMPLATES = Environment(
     lstrip_blocks=True,
     keep_trailing_newline=True,
 )
+TEMPLATES.filters["markdown"] = escape_markdown
 
 
 def claims_table(claims: list[Claim]) -> pa.Table:

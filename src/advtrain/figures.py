@@ -63,7 +63,7 @@ def table_1_bars(table: pd.DataFrame, families: Mapping[str, str]) -> Figure:
     )
     for letter, axis, group in zip("abcdefgh", axes, groups, strict=False):
         _bars(axis, table[table["group"] == group], colours, families)
-        axis.set(title=f"({letter}) {group}", ylabel="Test accuracy (%)", ylim=(0, 103))
+        axis.set(title=f"({letter}) {as_written(group)}", ylabel="Test accuracy (%)", ylim=(0, 103))
         axis.axhline(CHANCE, color="black", linewidth=0.8, linestyle=":")
     _bars(axes[-1], table[(table["group"] == TIME) & (table["column"] == RATIO)], colours, families)
     axes[-1].set(title=f"({'abcdefgh'[len(groups)]}) {TIME}", ylabel="Epoch relative to FGSM-Adv", xticks=[])
@@ -81,12 +81,13 @@ def transfer_map(matrix: pd.DataFrame, datasets: Mapping[str, str], defenses: Ma
         datasets: title of each data set, by name, in order.
         defenses: title of each defense, by name, in order.
     """
+    titles = {defense: as_written(title) for defense, title in defenses.items()}
     figure, axes = plt.subplots(1, len(datasets), figsize=(4.9 * len(datasets), 4.6), squeeze=False)
     for letter, axis, (dataset, title) in zip("abcdefgh", axes[0], datasets.items(), strict=False):
         rows = matrix[matrix["dataset"] == dataset]
         wide = 100 * rows.pivot_table(index="source", columns="target", values="accuracy").loc[list(defenses), list(defenses)]
         sns.heatmap(
-            wide.rename(index=defenses, columns=defenses),
+            wide.rename(index=titles, columns=titles),
             vmin=0,
             vmax=100,
             cmap="viridis",
@@ -97,10 +98,19 @@ def transfer_map(matrix: pd.DataFrame, datasets: Mapping[str, str], defenses: Ma
         )
         for place in range(len(defenses)):
             axis.add_patch(Rectangle((place, place), 1, 1, fill=False, edgecolor="white", linewidth=2))
-        axis.set(title=f"({letter}) {title}: accuracy (%)", xlabel="Attacked classifier", ylabel="Adversarial examples of")
+        axis.set(
+            title=f"({letter}) {as_written(title)}: accuracy (%)",
+            xlabel="Attacked classifier",
+            ylabel="Adversarial examples of",
+        )
         axis.set_xticks(axis.get_xticks(), axis.get_xticklabels(), rotation=40, horizontalalignment="right")
     figure.set_layout_engine("constrained")
     return figure
+
+
+def as_written(title: str) -> str:
+    """A title in which matplotlib finds no formula."""
+    return title.replace("$", r"\$")
 
 
 def save_figure(figure: Figure, paths: list[Path]) -> None:
@@ -133,11 +143,11 @@ def _curves(rows: pd.DataFrame, x: str, label: str, datasets: Mapping[str, str],
                 linestyle="-" if defense in paper.IN_FIGURES_1_AND_2 else (0, (4, 2)),
                 markeredgecolor="white",
                 markeredgewidth=0.7,
-                label=name,
+                label=as_written(name),
             )
             axis.fill_between(line.index, line["lower"], line["upper"], color=colour, alpha=0.2, linewidth=0)
         axis.axhline(CHANCE, color="black", linewidth=0.8, linestyle=":")
-        axis.set(title=f"({letter}) {title}", xlabel=label, ylabel="Test accuracy (%)", ylim=(-3, 103))
+        axis.set(title=f"({letter}) {as_written(title)}", xlabel=label, ylabel="Test accuracy (%)", ylim=(-3, 103))
         axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         axis.grid(axis="y", linewidth=0.4)
     handles, labels = axes[0][0].get_legend_handles_labels()
@@ -172,7 +182,7 @@ def _bars(axis: Axes, rows: pd.DataFrame, colours: Mapping[str, Colour], familie
             hatch=FAMILY_HATCHES[families[defense]],
             edgecolor="black",
             linewidth=0.5,
-            label=bars["title"].iloc[0],
+            label=as_written(bars["title"].iloc[0]),
         )
         axis.plot(
             x,

@@ -10,7 +10,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from advtrain.figures import CHANCE, CURVE_COLOURS, MARKERS
+from advtrain.figures import CHANCE, CURVE_COLOURS, MARKERS, as_written
 
 MARKS = 8
 PANEL_INCHES = (4.6, 2.8)
@@ -43,7 +43,7 @@ def histories_figure(
     for panels, (column, label) in zip(axes, rows.items(), strict=True):
         for axis, (dataset, title) in zip(panels, datasets.items(), strict=True):
             _lines(axis, histories[histories["dataset"] == dataset], column, defenses)
-            axis.set(title=f"({next(letters)}) {title}", xlabel="Epoch", ylabel=label)
+            axis.set(title=f"({next(letters)}) {as_written(title)}", xlabel="Epoch", ylabel=label)
             axis.get_legend().remove()
     figure.legend(
         *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=min(6, len(defenses)), frameon=False
@@ -54,10 +54,11 @@ def histories_figure(
 
 def _lines(axis: Axes, rows: pd.DataFrame, column: str, defenses: Mapping[str, str]) -> None:
     """The column in percent against the epoch: mean over seeds as a line, lowest to highest as a band."""
-    titles = list(defenses.values())
+    named = {defense: as_written(title) for defense, title in defenses.items()}
+    titles = list(named.values())
     epochs = int(rows["epoch"].max())
     sns.lineplot(
-        data=rows.assign(percent=100 * rows[column], Defense=rows["defense"].map(defenses)),
+        data=rows.assign(percent=100 * rows[column], Defense=rows["defense"].map(named)),
         x="epoch",
         y="percent",
         hue="Defense",

@@ -1,6 +1,7 @@
 """Tables with their text as Markdown, HTML and LaTeX: what people read of Table I, the audit and the differences."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -27,15 +28,39 @@ class Section:
 
 
 def to_markdown(title: str, sections: Sequence[Section]) -> str:
-    """A page of Markdown, without a heading of its own if the title is empty."""
+    """A page of Markdown, without a heading of its own if the title is empty; every text shows as it is."""
+    return join_markdown(
+        escape_markdown(title),
+        [
+            Section(
+                escape_markdown(section.heading),
+                escape_markdown(section.text),
+                None if section.table is None else _map_text(section.table, escape_markdown),
+                section.index,
+            )
+            for section in sections
+        ],
+    )
+
+
+def join_markdown(title: str, sections: Sequence[Section]) -> str:
+    """A page of Markdown of sections whose texts are Markdown themselves."""
     parts = [f"# {title}"] if title else []
     for section in sections:
         parts += [f"### {section.heading}"] if section.heading else []
         parts += [section.text] if section.text else []
         if section.table is not None:
-            table = section.table.map(lambda cell: cell.replace("|", "\\|"))
-            parts.append(table.to_markdown(index=section.index, disable_numparse=True))
+            parts.append(section.table.to_markdown(index=section.index, disable_numparse=True))
     return "\n\n".join(parts) + "\n"
+
+
+MARKUP = re.compile(r"[\\`*|<&$#]|~(?=\S)|(?<!\w)_|_(?!\w)|(?<=\])[(\[:]")
+"""What Markdown may take for markup; the brackets of "[94.21]" and the underscore of small_cnn are none."""
+
+
+def escape_markdown(text: str) -> str:
+    """A line of text as Markdown that shows it as it is, in a table's cell too."""
+    return MARKUP.sub(r"\\\g<0>", text)
 
 
 def to_html(title: str, sections: Sequence[Section]) -> str:
@@ -63,7 +88,7 @@ def to_latex(sections: Sequence[Section]) -> str:
         if section.table is None:
             parts.append(_escape_latex(section.text) + "\n")
             continue
-        escaped = section.table.map(_escape_latex).rename(index=_escape_latex, columns=_escape_latex)
+        escaped = _map_text(section.table, _escape_latex)
         layout = "l" + "r" * section.table.shape[1]
         parts.append(escaped.to_latex(caption=_escape_latex(section.heading), column_format=layout))
     return "\n".join(parts)
@@ -74,6 +99,9 @@ LATEX: dict[str, str | int | None] = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
     "±": r"$\pm$",
     "×": r"$\times$",
     "†": r"$\dagger$",
@@ -81,4 +109,11 @@ LATEX: dict[str, str | int | None] = {
 
 
 def _escape_latex(text: str) -> str:
-    return text.translate(str.maketrans(LATEX))
+    escaped = text.translate(str.maketrans(LATEX))
+    return f"{{}}{escaped}" if escaped[:1] in {"[", "*"} else escaped  # a row's end before it would take it for an argument
+
+
+def _map_text(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+    """Change each text of a table, headings of rows and columns included."""
+    changed = table.map(change).rename(columns=change)
+    return changed.rename(index=change) if table.index.inferred_type == "string" else changed

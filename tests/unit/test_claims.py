@@ -18,6 +18,7 @@ from click.testing import CliRunner
 import claims as script
 from advtrain import claims, claims_page, paper
 from advtrain.claims import Evidence, judge_all
+from advtrain.pages import escape_markdown
 from advtrain.results import evaluation_table, provenance, read_provenance, read_table, write_table
 from advtrain.statistics import Estimate
 from advtrain.verdicts import POINTS, Condition, Verdict, at_least, below, decisive, more_than_nothing, no_rise, verdict, within
@@ -368,7 +369,7 @@ def test_the_page_has_every_claim_and_escapes_titles() -> None:
         assert claim.sentence in markdown
         for condition in claim.conditions:
             assert condition.figure in page
-            assert f"- {condition}\n" in markdown.replace("\n\n", "\n")
+            assert f"- {escape_markdown(str(condition))}\n" in markdown.replace("\n\n", "\n")
 
 
 def test_the_script_writes_table_and_pages(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_every_format_has_every_figure() -> None:
         for heading in ("MNIST", "Fashion-MNIST", TIME):
             assert heading in text
     assert "small_cnn &amp; 5 % &lt;of&gt; it" in html
-    assert r"small\_cnn \& 5 \% <of> it" in latex
+    assert r"small\_cnn \& 5 \% \textless{}of\textgreater{} it" in latex
     assert latex.count(r"\begin{tabular}") == 3
 
 
