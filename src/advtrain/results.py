@@ -143,35 +143,52 @@ def provenance(config: dict[str, Any], device: str | None = None, inputs: dict[s
 
 
 def write_table(table: pa.Table, path: Path, made: dict[str, Any]) -> None:
-    """Write a table as Parquet with its provenance in the file's metadata, in one step.
+    """Write a table as Parquet with its provenance in the file's metadata and a checksum of each page, in one step.
 
     Raises:
         OSError: the folder cannot be written, or the disk is full.
     """
     metadata = {**(table.schema.metadata or {}), PROVENANCE_KEY: json.dumps(made, sort_keys=True)}
     sink = pa.BufferOutputStream()
-    pq.write_table(table.replace_schema_metadata(metadata), sink)
+    pq.write_table(table.replace_schema_metadata(metadata), sink, write_page_checksum=True)
     write_atomically(path, lambda file: file.write(sink.getvalue()))
 
 
 def read_table(path: Path) -> pa.Table:
     """Read a table that `write_table` wrote.
 
+    The values are held to the checksums of their pages. The file's end has none: names, types and provenance are there, and a
+    change that leaves them readable is not found.
+
     Raises:
-        InputError: the file is missing or is no Parquet file.
+        InputError: the file is missing, is no Parquet file or a damaged one.
     """
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: not a regular file")  # a pipe may never end
     try:
-        with pq.ParquetFile(path) as file:
-            return file.read()
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            table = file.read()
+        table.validate(full=True)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except pa.ArrowInvalid as error:
-        raise InputError(f"{path}: not a Parquet file ({error})") from None
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise InputError(f"{path}: not a Parquet file, or a damaged one ({error})") from None
+    return table
 
 
 def read_provenance(path: Path) -> dict[str, Any]:
-    """Provenance of a table that `write_table` wrote; raises as `read_table`."""
-    made: dict[str, Any] = json.loads((read_table(path).schema.metadata or {}).get(PROVENANCE_KEY, b"{}"))
+    """Provenance of a table that `write_table` wrote.
+
+    Raises:
+        InputError: as `read_table`, or its provenance is no JSON object.
+    """
+    text = (read_table(path).schema.metadata or {}).get(PROVENANCE_KEY, b"{}")
+    try:
+        made = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: its provenance is damaged ({error})") from None
+    if not isinstance(made, dict):
+        raise InputError(f"{path}: its provenance is no JSON object")
     return made
 
 

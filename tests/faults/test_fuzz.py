@@ -8,10 +8,14 @@ import struct
 import subprocess
 import sys
 import tracemalloc
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,7 +23,9 @@ from hypothesis import strategies as st
 from advtrain.datasets import load_examples
 from advtrain.errors import InputError
 from advtrain.idx import IMAGES_MAGIC, LABELS_MAGIC, read_idx, write_idx
+from advtrain.results import PROVENANCE_KEY, evaluation_table, read_provenance, read_table, write_table
 from conftest import Count
+from synthetic import outcome_row
 from workspace import REPOSITORY
 
 MAGICS = (IMAGES_MAGIC, LABELS_MAGIC)
@@ -210,3 +216,113 @@ def test_files_that_do_not_go_together_are_both_named(images: int, labels: int, 
     write_idx(tmp_path / "labels", np.zeros(labels) if labels >= 0 else np.array([255]))
     with pytest.raises(InputError, match=rf"images and .*labels: {wrong}"):
         load_examples(tmp_path / "images", tmp_path / "labels")
+
+
+MADE = {"config": {"epsilon": 0.3, "seeds": [0, 1]}, "commit": "0" * 40, "versions": {"torch": "2.11.0", "pyarrow": "26.0.1"}}
+Outcome = Literal["refused", "same", "changed"]
+
+
+@pytest.fixture(scope="module")
+def table() -> pa.Table:
+    """A small result table."""
+    cells = [{"dataset": "mnist", "defense": "vanilla", "seed": seed} for seed in (0, 1)]
+    return evaluation_table([{**outcome_row("bim", 150 - n, 200, n), **cell} for cell in cells for n in (1, 2, 10)])
+
+
+@pytest.fixture
+def parquet(file: Path, table: pa.Table) -> bytes:
+    """The file of that table."""
+    write_table(table, file, MADE)
+    return file.read_bytes()
+
+
+def read_back(file: Path, content: bytes, table: pa.Table) -> Outcome:
+    """What comes of a table's file with another content; nothing but an InputError that names it may be raised."""
+    file.write_bytes(content)
+    try:
+        found, made = read_table(file), read_provenance(file)
+    except InputError as error:
+        assert str(file) in str(error)
+        return "refused"
+    found.to_pylist()
+    assert isinstance(made, dict)
+    return "same" if found.equals(table) and made == MADE else "changed"
+
+
+def end_of_values(parquet: bytes) -> int:
+    """Where the file's metadata begins: its last eight bytes are their length and PAR1."""
+    return len(parquet) - 8 - int.from_bytes(parquet[-8:-4], "little")
+
+
+def test_a_table_cut_short_anywhere_is_named(file: Path, table: pa.Table, parquet: bytes, count: Count) -> None:
+    assert read_back(file, parquet, table) == "same"
+    assert {read_back(file, parquet[:length], table) for length in range(len(parquet))} == {"refused"}
+    count("Parquet inputs tried", len(parquet))
+
+
+def test_every_flipped_bit_of_the_values_is_found_or_changes_none(
+    file: Path, table: pa.Table, parquet: bytes, count: Count
+) -> None:
+    """Also of the bytes between them that nothing reads, such as each page's own statistics."""
+    end = end_of_values(parquet)
+    answers = Counter(read_back(file, flipped(parquet, 8 * place + bit), table) for place in range(end) for bit in range(8))
+    assert answers["changed"] == 0
+    assert answers["refused"] > 8 * end / 2
+    count("Parquet inputs tried", 8 * end)
+    count("Parquet: flipped bits of the pages", 8 * end)
+    count("Parquet: of these refused, the others change no value", answers["refused"])
+
+
+def test_flipped_bits_of_the_metadata_end_in_a_table_or_an_error(
+    file: Path, table: pa.Table, parquet: bytes, count: Count
+) -> None:
+    """They have no checksum, so that some read as another table: a name or a type is another."""
+    drawn = random.Random(0)
+    tried, places = 10_000, range(8 * end_of_values(parquet), 8 * len(parquet))
+    answers = Counter(read_back(file, flipped(parquet, drawn.choice(places)), table) for _ in range(tried))
+    assert answers["refused"] > tried / 3
+    count("Parquet inputs tried", tried)
+    count("Parquet: flipped bits of the metadata", tried)
+    for answer, name in (("refused", "refused"), ("changed", "read as another table")):
+        count(f"Parquet: of these {name}", answers[answer])
+
+
+def test_tables_with_many_bytes_drawn_at_random(file: Path, table: pa.Table, parquet: bytes, count: Count) -> None:
+    drawn = random.Random(1)
+    tried = 5000
+    for _ in range(tried):
+        content = bytearray(parquet)
+        for _ in range(drawn.choice((2, 5, 50))):
+            content[drawn.randrange(len(content))] = drawn.randrange(256)
+        if drawn.random() < 0.3:
+            content[drawn.randrange(len(content)) :] = drawn.randbytes(drawn.randrange(40)) + parquet[-8:]
+        read_back(file, bytes(content), table)
+    count("Parquet inputs tried", tried)
+
+
+def flipped(content: bytes, bit: int) -> bytes:
+    changed = bytearray(content)
+    changed[bit // 8] ^= 1 << bit % 8
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("made", [b"", b"{", b"[]", b"null", b"1", b"\xff", b"[" * 100_000, b'{"a": ' * 100_000])
+def test_a_provenance_that_is_none_is_named(made: bytes, file: Path, table: pa.Table) -> None:
+    pq.write_table(table.replace_schema_metadata({PROVENANCE_KEY: made}), file)
+    with pytest.raises(InputError, match="idx: its provenance is"):
+        read_provenance(file)
+
+
+def test_a_text_that_is_no_unicode_is_named(file: Path) -> None:
+    """Its page's checksum is right, and Arrow itself reads it, to fail wherever the text is first used."""
+    buffers = [None, pa.py_buffer(np.array([0, 1], np.int32)), pa.py_buffer(b"\xff")]
+    pq.write_table(pa.table({"attack": pa.Array.from_buffers(pa.string(), 1, buffers)}), file)
+    with pytest.raises(InputError, match="idx: not a Parquet file, or a damaged one .*Invalid UTF8"):
+        read_table(file)
+
+
+def test_a_pipe_is_no_table_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(InputError, match=f"{path}: not a regular file"):
+            read_table(path)
