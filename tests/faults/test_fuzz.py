@@ -317,7 +317,7 @@ def test_a_text_that_is_no_unicode_is_named(file: Path) -> None:
     """Its page's checksum is right, and Arrow itself reads it, to fail wherever the text is first used."""
     buffers = [None, pa.py_buffer(np.array([0, 1], np.int32)), pa.py_buffer(b"\xff")]
     pq.write_table(pa.table({"attack": pa.Array.from_buffers(pa.string(), 1, buffers)}), file)
-    with pytest.raises(InputError, match="idx: not a Parquet file, or a damaged one .*Invalid UTF8"):
+    with pytest.raises(InputError, match=r"idx: not a Parquet file, or a damaged one .*Invalid UTF8"):
         read_table(file)
 
 
