@@ -215,6 +215,18 @@ def test_places_replaced_removed_and_added(wrong: Checks, count: Count) -> None:
     count("configurations tried", tried)
 
 
+@pytest.mark.parametrize("section", ["datasets", "defenses"])
+def test_every_text_as_a_name(wrong: Checks, section: str, count: Count) -> None:
+    """A name is a part of paths."""
+    answers = []
+    for key in KEYS:
+        config = copy.deepcopy(CONFIG)
+        config[section][key] = config[section].popitem()[1]
+        answers.append(refused(wrong, config))
+    assert set(answers) == {True, False}
+    count("configurations tried", len(KEYS))
+
+
 def test_every_value_at_every_place(wrong: Checks, count: Count) -> None:
     """Of a configuration with one data set and each kind of defense once, so that no place is as another."""
     small = copy.deepcopy(CONFIG)
