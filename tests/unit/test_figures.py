@@ -140,11 +140,12 @@ def test_the_transfer_map_has_sources_as_rows_and_targets_as_columns() -> None:
 
 @pytest.mark.parametrize("title", ["$x$", r"$\frac{1}$", "$5", r"\$5 and $6", r"\alpha_1 ^", "a $ b $ c $"])
 def test_a_title_is_no_formula(title: str, tmp_path: Path) -> None:
-    """The letters of an .svg are paths, and beside them is a comment that says what they are."""
+    """The letters of an .svg are paths of some font, oblique in a formula, with a comment beside that says what they are."""
     save_figure(figure_1(evaluations(), {**DATASETS, "mnist": title}, {**DEFENSES, "proposed": title}), [tmp_path / "f.svg"])
     drawn = (tmp_path / "f.svg").read_text()
     assert f"<!-- (a) {title} -->" in drawn
     assert f"<!-- {title} -->" in drawn
+    assert "Oblique" not in drawn
 
 
 def test_equal_figures_give_equal_files_in_each_format(tmp_path: Path) -> None:
