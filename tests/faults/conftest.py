@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from counting import Count
 from workspace import Workspace, make_workspace
 
 COUNTED = "counted: "
@@ -42,7 +43,7 @@ def nothing_left_running(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def count(record_property: Callable[[str, object], None]) -> Callable[[str, int], None]:
+def count(record_property: Callable[[str, object], None]) -> Count:
     """Counts for the summary: `count("kills survived", 1)`. Those of a test count only if it passes."""
     return lambda what, number: record_property(COUNTED + what, number)
 

@@ -9,6 +9,7 @@ import torch
 
 from advtrain import checkpoint
 from advtrain.errors import InputError
+from counting import Count
 from processes import trap
 from workspace import Workspace
 
@@ -30,7 +31,7 @@ def assert_refused(file: Path, content: bytes) -> None:
     assert str(file) in str(error.value)
 
 
-def test_a_checkpoint_with_a_flipped_bit_is_refused_wherever_it_is(saved: Path, count: Callable[[str, int], None]) -> None:
+def test_a_checkpoint_with_a_flipped_bit_is_refused_wherever_it_is(saved: Path, count: Count) -> None:
     """torch.load alone takes half of them, with other numbers in them."""
     whole = saved.read_bytes()
     assert checkpoint.load_if_same(saved, IDENTITY) is not None
@@ -42,7 +43,7 @@ def test_a_checkpoint_with_a_flipped_bit_is_refused_wherever_it_is(saved: Path, 
     count("checkpoints with a flipped bit refused", len(whole))
 
 
-def test_a_checkpoint_that_is_cut_short_is_refused_wherever_it_is(saved: Path, count: Callable[[str, int], None]) -> None:
+def test_a_checkpoint_that_is_cut_short_is_refused_wherever_it_is(saved: Path, count: Count) -> None:
     whole = saved.read_bytes()
     for length in range(len(whole)):
         assert_refused(saved, whole[:length])

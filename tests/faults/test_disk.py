@@ -2,13 +2,14 @@
 
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from advtrain import checkpoint
 from advtrain.results import read_table
+from counting import Count
 from workspace import Workspace, make_workspace
 
 MODEL = "results/tiny/models/mnist/proposed.pt"
@@ -62,7 +63,7 @@ def leftovers(workspace: Workspace) -> list[Path]:
 
 
 def test_a_training_goes_on_from_the_last_checkpoint_that_the_disk_had_room_for(
-    workspace: Workspace, small_disk: Disk, tmp_path: Path, count: Callable[[str, int], None]
+    workspace: Workspace, small_disk: Disk, tmp_path: Path, count: Count
 ) -> None:
     """A checkpoint of this training has 2.4 MB, and the next one is written beside it."""
     workspace.configure(training={"seeds": [0]})
@@ -105,7 +106,7 @@ def test_a_result_that_the_disk_has_no_room_for_is_named_and_is_not_there_in_hal
     enough: int,
     workspace: Workspace,
     small_disk: Disk,
-    count: Callable[[str, int], None],
+    count: Count,
 ) -> None:
     assert run(workspace, target).returncode == 0
     whole = (workspace.folder / target).read_bytes()
@@ -126,7 +127,7 @@ def test_a_result_that_the_disk_has_no_room_for_is_named_and_is_not_there_in_hal
 
 
 def test_results_that_are_read_only_are_an_error_and_stay_as_they_are(
-    workspace: Workspace, small_disk: Disk, count: Callable[[str, int], None]
+    workspace: Workspace, small_disk: Disk, count: Count
 ) -> None:
     assert run(workspace, CELL).returncode == 0
     before = read_table(workspace.folder / CELL)

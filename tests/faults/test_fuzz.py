@@ -24,7 +24,7 @@ from advtrain.datasets import load_examples
 from advtrain.errors import InputError
 from advtrain.idx import IMAGES_MAGIC, LABELS_MAGIC, read_idx, write_idx
 from advtrain.results import PROVENANCE_KEY, evaluation_table, read_provenance, read_table, write_table
-from conftest import Count
+from counting import Count
 from synthetic import outcome_row
 from workspace import REPOSITORY
 

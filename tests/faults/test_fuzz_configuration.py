@@ -17,7 +17,7 @@ import pytest
 import yaml
 from snakemake.common.configfile import load_configfile
 
-from conftest import Count
+from counting import Count
 from workspace import REPOSITORY, load_checks
 
 TEXT = (REPOSITORY / "config" / "config.yaml").read_text()

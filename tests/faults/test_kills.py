@@ -8,13 +8,13 @@ import random
 import re
 import signal
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from advtrain import checkpoint
 from advtrain.results import read_table
+from counting import Count
 from processes import DEADLINE_SECONDS, ends_within, scripts, trap
 from workspace import Workspace, make_workspace
 
@@ -111,7 +111,7 @@ def run_into_trap(workspace: Workspace, rule: str, moment: str, n: int) -> None:
 
 
 def test_a_kill_at_any_moment_of_any_stage_costs_only_the_work_since_the_last_checkpoint(
-    tmp_path: Path, undisturbed: dict[str, bytes], count: Callable[[str, int], None]
+    tmp_path: Path, undisturbed: dict[str, bytes], count: Count
 ) -> None:
     workspace = cell_workspace(tmp_path / "workflow")
     for rule, moments in MOMENTS.items():
@@ -137,7 +137,7 @@ def kill(victim: str, snakemake: subprocess.Popen) -> str:
 
 
 def test_kills_at_random_moments_of_jobs_and_of_snakemake_leave_nothing_in_the_way(
-    tmp_path: Path, undisturbed: dict[str, bytes], count: Callable[[str, int], None], request: pytest.FixtureRequest
+    tmp_path: Path, undisturbed: dict[str, bytes], count: Count, request: pytest.FixtureRequest
 ) -> None:
     kills, number = request.config.getoption("--kills"), 0
     random.seed(kills)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from advtrain import checkpoint
+from counting import Count
 from processes import DEADLINE_SECONDS, ends_within, scripts, wait_until
 from workspace import Workspace, make_workspace
 
@@ -68,7 +69,7 @@ HOW = {
 
 @pytest.mark.parametrize("how", HOW)
 def test_a_training_that_is_asked_to_stop_saves_its_last_step_in_time(
-    how: str, undisturbed: bytes, tmp_path: Path, count: Callable[[str, int], None]
+    how: str, undisturbed: bytes, tmp_path: Path, count: Count
 ) -> None:
     stop, reason = HOW[how]
     training = long_training(tmp_path / "workflow")

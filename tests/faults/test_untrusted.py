@@ -13,7 +13,7 @@ import yaml
 from click.testing import CliRunner
 
 from advtrain.results import read_table
-from conftest import Count
+from counting import Count
 from synthetic import write_synthetic_dataset
 from workspace import REPOSITORY, Workspace, make_workspace, merged
 
