@@ -11,14 +11,15 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from filelock import FileLock
+
+from processes import wait_until
 
 COMMANDS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "scontrol")
 CONFIGURATION = Path("/etc/slurm")
@@ -29,7 +30,6 @@ PARTITION = "test"
 NODE = "node"
 GPU_MODEL = "a100"
 CPUS = 4
-START_SECONDS = 60
 
 SLURM_CONF = """\
 ClusterName=test
@@ -136,19 +136,6 @@ def run(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def wait_until(condition: Callable[[], object], what: str, seconds: float = START_SECONDS) -> None:
-    """Wait for something that should happen soon.
-
-    Raises:
-        TimeoutError: It did not.
-    """
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(what)
-        time.sleep(0.2)
-
-
 def _free_ports(number: int) -> list[int]:
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
@@ -215,7 +202,7 @@ def running_slurm(folder: Path) -> Iterator[SlurmNode]:
         folder: An empty folder that only root can write to, for its state and logs.
 
     Raises:
-        TimeoutError: The node was not ready in time.
+        AssertionError: The node was not ready in time; with what the daemons said.
     """
     munge = [f"--{option}-file={folder}/munge.{option}" for option in ("key", "pid", "log", "seed")]
     with ExitStack() as stack:
@@ -224,18 +211,18 @@ def running_slurm(folder: Path) -> Iterator[SlurmNode]:
         stack.enter_context(_configured(folder))
         # --force: the socket lies where only root can reach it, which is who needs it.
         stack.enter_context(_daemon(folder, "munged", "--foreground", "--force", f"--socket={folder}/munge.socket", *munge))
-        wait_until((folder / "munge.socket").exists, "munged made no socket")
+        wait_until((folder / "munge.socket").exists, "munge's socket")
         stack.enter_context(_daemon(folder, "slurmctld", "-D"))
         stack.enter_context(_daemon(folder, "slurmd", "-D", "-N", NODE))
         try:
-            wait_until(_idle, "the node did not become idle")
-        except TimeoutError as error:
-            raise TimeoutError("\n".join(file.read_text()[-2000:] for file in folder.glob("*.out"))) from error
+            wait_until(_idle, "an idle node")
+        except AssertionError as error:
+            raise AssertionError("\n".join(file.read_text()[-2000:] for file in folder.glob("*.out"))) from error
         try:
             yield SlurmNode()
         finally:
             run("scancel", "--user=root")
-            wait_until(lambda: not run("squeue", "--noheader"), "jobs outlived their cancellation")
+            wait_until(lambda: not run("squeue", "--noheader"), "an empty queue")
 
 
 def _idle() -> bool:

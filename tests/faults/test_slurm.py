@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import combinations
@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from slurm_node import CPUS, GPU_MODEL, PARTITION, Job, SlurmNode, missing, running_slurm, wait_until
 
 from advtrain import checkpoint
 from advtrain.datasets import load_examples
 from advtrain.idx import IDX_FILES
 from advtrain.results import read_table
 from advtrain.training import Plan, Trained, train
-from conftest import Count
+from processes import wait_until
+from slurm_node import CPUS, GPU_MODEL, PARTITION, Job, SlurmNode, missing, running_slurm
 from workspace import Workspace, make_workspace, merged
 
 pytestmark = [
@@ -64,21 +64,17 @@ def on_slurm(*arguments: str) -> tuple[str, ...]:
 
 @contextmanager
 def snakemake_in_background(workspace: Workspace, *arguments: str) -> Iterator[subprocess.Popen]:
-    """Snakemake, its output in the file `output` of the workspace; killed if it is still there at the end."""
-    with (workspace.folder / "output").open("w") as output:
-        process = subprocess.Popen(
-            workspace.command(*on_slurm(*arguments)),
-            cwd=workspace.folder,
-            env=workspace.environment(),
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    """Snakemake, killed if it is still there at the end."""
+    process = workspace.start(*on_slurm(*arguments))
     try:
         yield process
     finally:
         process.kill()
         process.wait()
+
+
+def output(workspace: Workspace) -> str:
+    return "".join((workspace.folder / name).read_text() for name in ("stdout", "stderr"))
 
 
 def saved(workspace: Workspace) -> Path:
@@ -99,7 +95,7 @@ def first_epoch_logged(workspace: Workspace) -> int:
 
 def running_job(slurm: SlurmNode, workspace: Workspace) -> Job:
     """The workspace's training, once it is on the node and has saved a checkpoint."""
-    wait_until(saved(workspace).exists, "the training saved nothing")
+    wait_until(saved(workspace).exists, "the first checkpoint")
     (job,) = slurm.jobs(workspace.folder)
     return job
 
@@ -165,7 +161,7 @@ def finished_on_slurm(slurm: SlurmNode, tmp_path_factory: pytest.TempPathFactory
 
 
 def test_every_job_on_the_cluster_ends_well_and_leaves_its_results(
-    finished_on_slurm: tuple[Workspace, list[Job]], count: Count
+    finished_on_slurm: tuple[Workspace, list[Job]], count: Callable[[str, int], None]
 ) -> None:
     workspace, jobs = finished_on_slurm
     per_cell = ("train", "sweep_bim", "trace_bim", "strong", "autoattack")
@@ -196,16 +192,16 @@ def test_no_two_jobs_share_the_one_gpu_while_others_run_beside_them(finished_on_
 
 
 def test_a_cancelled_job_is_named_with_its_log_and_a_rerun_ends_well(
-    slurm: SlurmNode, training: Workspace, straight: Trained, count: Count
+    slurm: SlurmNode, training: Workspace, straight: Trained, count: Callable[[str, int], None]
 ) -> None:
     with snakemake_in_background(training, "--retries", "0", "--", MODEL) as process:
         job = running_job(slurm, training)
         slurm.cancel(job)
         assert process.wait(timeout=120) == 1
-    output = (training.folder / "output").read_text()
-    assert "Error in rule train" in output
-    assert f"SLURM-job '{job.number}' failed, SLURM status is: 'CANCELLED'" in output
-    assert "log: results/tiny/logs/train/mnist/proposed.log" in output
+    said = output(training)
+    assert "Error in rule train" in said
+    assert f"SLURM-job '{job.number}' failed, SLURM status is: 'CANCELLED'" in said
+    assert "log: results/tiny/logs/train/mnist/proposed.log" in said
 
     result = training.snakemake(*on_slurm("--", MODEL))
     assert result.returncode == 0, result.stdout + result.stderr
@@ -219,20 +215,19 @@ def test_an_interrupted_snakemake_cancels_its_jobs(slurm: SlurmNode, training: W
         running_job(slurm, training)
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=60) == 1
-    wait_until(lambda: [job.state for job in slurm.jobs(training.folder)] == ["CANCELLED"], "the job goes on")
+    wait_until(lambda: [job.state for job in slurm.jobs(training.folder)] == ["CANCELLED"], "the cancellation")
     result = training.snakemake(*on_slurm("--dry-run", "--", MODEL))
     assert result.returncode == 0, "the folder should not be locked"
 
 
 def test_a_job_outlives_a_killed_snakemake_and_a_rerun_takes_its_result(
-    slurm: SlurmNode, training: Workspace, straight: Trained, count: Count
+    slurm: SlurmNode, training: Workspace, straight: Trained, count: Callable[[str, int], None]
 ) -> None:
     with snakemake_in_background(training, "--", MODEL) as process:
         running_job(slurm, training)
         process.kill()
         process.wait()
-    wait_until(lambda: [job.state for job in slurm.jobs(training.folder)] == ["COMPLETED"], "the job did not end")
-    assert training.snakemake(*on_slurm("--unlock")).returncode == 0
+    wait_until(lambda: [job.state for job in slurm.jobs(training.folder)] == ["COMPLETED"], "the end of the job")
     result = training.snakemake(*on_slurm("--", MODEL))
     assert (result.returncode, "Nothing to be done" in result.stderr) == (0, True), result.stderr
     assert_same_weights(training, straight)
@@ -240,10 +235,10 @@ def test_a_job_outlives_a_killed_snakemake_and_a_rerun_takes_its_result(
 
 
 def test_a_training_that_its_time_limit_ends_goes_on_from_its_checkpoint(
-    slurm: SlurmNode, hanging: Hanging, straight: Trained, count: Count
+    slurm: SlurmNode, hanging: Hanging, straight: Trained, count: Callable[[str, int], None]
 ) -> None:
     assert 0 < hanging.epochs < EPOCHS
-    assert hanging.snakemake.wait(timeout=300) == 0, (hanging.workspace.folder / "output").read_text()
+    assert hanging.snakemake.wait(timeout=300) == 0, output(hanging.workspace)
     assert [job.state for job in slurm.jobs(hanging.workspace.folder)] == ["TIMEOUT", "COMPLETED"]
     assert first_epoch_logged(hanging.workspace) > hanging.epochs, "it should go on, not start afresh"
     assert_same_weights(hanging.workspace, straight)
