@@ -24,7 +24,7 @@ test: .venv/installed
 	pytest -n logical --dist worksteal
 
 test-faults: .venv/installed
-	pytest -n logical --dist loadgroup tests/faults
+	pytest -n logical --dist loadfile tests/faults
 
 lint: .venv/installed
 	ruff check .

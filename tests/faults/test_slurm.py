@@ -26,7 +26,6 @@ from workspace import Workspace, make_workspace, merged
 
 pytestmark = [
     pytest.mark.slurm,
-    pytest.mark.xdist_group("slurm"),
     pytest.mark.skipif(bool(missing()), reason=missing()),
 ]
 MODEL = "results/tiny/models/mnist/proposed.pt"
