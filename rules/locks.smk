@@ -1,10 +1,11 @@
 """After a kill the next run just goes on: Snakemake's locks are cleared if no process of an earlier run is left.
 
-Each process that runs jobs in this folder holds the operating system's lock on one file, shared with the others, until it ends,
-however it ends. Who can have that lock alone is the first to come, and what Snakemake has locked is then of a run that was
+Each Snakemake in this folder, those of a cluster's jobs too, holds the operating system's lock on one file until it ends, however
+it ends, and shares it with the others. If a new run can have that lock alone, what Snakemake has locked is of a run that was
 killed. Otherwise Snakemake's own locks decide, and say so. A file system without such locks leaves them as they are.
 """
 
+import contextlib
 import fcntl
 from pathlib import Path
 
@@ -13,22 +14,18 @@ from snakemake.logging import logger
 LOCKS = Path(".snakemake/locks")
 
 
-def hold_running():
-    """The open file whose lock tells that this run lives; Snakemake's locks are cleared if no other run does."""
-    LOCKS.parent.mkdir(exist_ok=True)
-    running = LOCKS.with_name("running").open("ab")
-    try:
+def clear_if_alone(running):
+    """Remove Snakemake's locks if no other process has `running` locked."""
+    with contextlib.suppress(OSError):
         fcntl.flock(running, fcntl.LOCK_EX | fcntl.LOCK_NB)
         for lock in LOCKS.glob("*.lock"):
             lock.unlink()
             logger.warning("Cleared {}, which a run that was killed has left.".format(lock))
-    except OSError:
-        pass
-    try:
-        fcntl.flock(running, fcntl.LOCK_SH)
-    except OSError:
-        pass
-    return running
 
 
-RUNNING = hold_running()
+LOCKS.parent.mkdir(exist_ok=True)
+RUNNING = LOCKS.with_name("running").open("ab")
+if workflow.is_main_process:
+    clear_if_alone(RUNNING)
+with contextlib.suppress(OSError):
+    fcntl.flock(RUNNING, fcntl.LOCK_SH)

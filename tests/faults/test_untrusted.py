@@ -42,7 +42,6 @@ def assert_nothing_evil(workspace: Workspace) -> None:
         assert not (folder / "evil").exists()
 
 
-one_run = pytest.mark.xdist_group("one run with hostile titles")
 
 
 @pytest.fixture(scope="module")
@@ -68,13 +67,11 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return workspace
 
 
-@one_run
 def test_a_run_takes_titles_and_folders_for_text(hostile: Workspace, count: Count) -> None:
     assert_nothing_evil(hostile)
     count("runs with commands in titles and paths", 1)
 
 
-@one_run
 def test_tables_of_values_have_the_titles_as_they_are(hostile: Workspace) -> None:
     with (hostile.results / "table1.csv").open(newline="") as file:
         titles = {row["title"] for row in csv.DictReader(file)}
@@ -84,7 +81,6 @@ def test_tables_of_values_have_the_titles_as_they_are(hostile: Workspace) -> Non
 
 
 @pytest.mark.parametrize("page", ["table1", "audit", "differences"])
-@one_run
 def test_pages_show_titles_and_run_nothing(hostile: Workspace, page: str) -> None:
     text = (hostile.results / f"{page}.html").read_text()
     assert not re.search(r"<(script|img)", text)
@@ -95,7 +91,6 @@ def test_pages_show_titles_and_run_nothing(hostile: Workspace, page: str) -> Non
     assert r"\</script> \| \$(touch evil) \`touch evil\`" in markdown
 
 
-@one_run
 def test_latex_reads_no_file(hostile: Workspace) -> None:
     text = (hostile.results / "table1.tex").read_text()
     assert r"\textbackslash{}input\{/etc/passwd\} \$x\_1\$ \textbackslash{}frac \& \{wildcards.dataset\} \%" in text
@@ -103,7 +98,6 @@ def test_latex_reads_no_file(hostile: Workspace) -> None:
 
 
 @pytest.mark.parametrize("figure", ["figure1", "figure2", "table1_bars", "histories", "transfer"])
-@one_run
 def test_figures_show_titles_and_no_formula(hostile: Workspace, figure: str) -> None:
     """The letters are paths of a font, oblique in a formula, and beside them is a comment that says what they are."""
     picture = (hostile.results / f"{figure}.svg").read_text()
@@ -114,7 +108,6 @@ def test_figures_show_titles_and_no_formula(hostile: Workspace, figure: str) -> 
     assert "<script" not in picture
 
 
-@one_run
 def test_the_report_shows_titles_and_runs_its_own_scripts_only(hostile: Workspace) -> None:
     text = (hostile.results / "report.html").read_text()
     assert "alert(1)</script>" not in text
