@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from advtrain.errors import InputError, Stopped
-from advtrain.stopping import end_with_parent
+from advtrain.errors import InputError, Stopped, is_out_of_memory
+from advtrain.stopping import end_with_snakemake
 
 STOPPED = 143
 """Exit status of what was asked to stop and has saved its work, as of a process that SIGTERM ended."""
@@ -23,13 +23,13 @@ class Command(click.Command):
         self.lower = lower
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        """Run the command as a process of its own, which ends with the one that started it.
+        """Run the command as a process of its own, which ends with the Snakemake that started it.
 
         What was imported stays to the end, so the garbage collector need not go through it: with torch that takes a third of a
         second at the end alone.
         """
         gc.freeze()
-        end_with_parent()
+        end_with_snakemake()
         return super().__call__(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401
@@ -44,15 +44,10 @@ class Command(click.Command):
         except OSError as error:
             raise click.ClickException(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from error
         except (MemoryError, RuntimeError) as error:
-            if not (self.lower and _out_of_memory(error)):
+            if not (self.lower and is_out_of_memory(error)):
                 raise
             reason = str(error).partition("\n")[0] or type(error).__name__
             raise click.ClickException(f"{reason}\nThere is too little memory; lower {self.lower}") from error
-
-
-def _out_of_memory(error: MemoryError | RuntimeError) -> bool:
-    """Whether numpy, or torch on CUDA, MPS or the CPU, got no memory; asked of the words, as not all scripts load torch."""
-    return isinstance(error, MemoryError) or any(words in str(error) for words in ("out of memory", "can't allocate memory"))
 
 
 class Json(click.ParamType[dict[str, Any]]):

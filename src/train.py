@@ -15,7 +15,7 @@ from advtrain.device import describe_device, prepare_device
 from advtrain.progress import Progress
 from advtrain.results import provenance, table_of, write_table
 from advtrain.stopping import WhyStop
-from advtrain.training import Plan, State, train
+from advtrain.training import Plan, State, how_far, train
 from command import FILE, Command, Integers, Json
 
 HISTORY_SCHEMA = pa.schema(
@@ -31,7 +31,10 @@ HISTORY_SCHEMA = pa.schema(
 )
 
 
-@click.command(cls=Command, lower="training.batch_size, or train fewer training.seeds (either changes the results)")
+@click.command(
+    cls=Command,
+    lower="training.monitor_examples, training.batch_size or the number of training.seeds (all but the first change results)",
+)
 @click.option("--dataset", required=True, help="Name of the data set.")
 @click.option("--images", required=True, type=FILE, help="Training images, uncompressed IDX.")
 @click.option("--labels", required=True, type=FILE, help="Training labels, uncompressed IDX.")
@@ -94,12 +97,15 @@ def main(
     def save(state: State) -> None:
         checkpoint.save_state(checkpoint_file, identity, state)
 
+    state = checkpoint.load_if_same(checkpoint_file, identity)
+    if state:
+        click.echo(f"{dataset}/{defense}: goes on from a checkpoint, {how_far(state)}", err=True)
     with WhyStop() as why_stop:
         trained = train(
             plan,
             data,
             seeds,
-            resume_from=checkpoint.load_if_same(checkpoint_file, identity),
+            resume_from=state,
             save=save,
             save_every=checkpoint_epochs,
             cuda_graph=cuda_graph and chosen.type == "cuda",

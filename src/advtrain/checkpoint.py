@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from advtrain.defenses import source_file
-from advtrain.errors import InputError
+from advtrain.errors import InputError, is_out_of_memory
 from advtrain.files import write_atomically
 
 LIBRARY = Path(__file__).parent
@@ -40,9 +40,10 @@ def save(path: Path, content: Mapping[str, Any]) -> None:
     """
     buffer = io.BytesIO()
     torch.save(dict(content), buffer)
-    archive = buffer.getvalue()[:-2] + DIGEST_BYTES.to_bytes(2, "little")
+    archive = buffer.getbuffer()
+    archive[-2:] = DIGEST_BYTES.to_bytes(2, "little")
     digest = hashlib.sha256(archive).hexdigest().encode()
-    write_atomically(path, lambda file: file.write(archive + digest))
+    write_atomically(path, lambda file: file.writelines((archive, digest)))
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -56,12 +57,14 @@ def load(path: Path) -> dict[str, Any]:
         sealed = path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    archive, digest = sealed[:-DIGEST_BYTES], sealed[-DIGEST_BYTES:]
+    archive, digest = memoryview(sealed)[:-DIGEST_BYTES], sealed[-DIGEST_BYTES:]
     if hashlib.sha256(archive).hexdigest().encode() != digest:
-        raise InputError(f"{path}: damaged, its SHA-256 is not the one at its end; delete it")
+        raise InputError(f"{path}: damaged, or of an earlier version: its SHA-256 is not at its end; delete it")
     try:
         content = torch.load(io.BytesIO(sealed), map_location="cpu", weights_only=True)
     except Exception as error:  # a file that somebody made up can make the unpickler raise anything
+        if is_out_of_memory(error):
+            raise
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise InputError(f"{path}: not a file of tensors ({reason}); delete it") from None
     if not isinstance(content, dict):

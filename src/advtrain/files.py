@@ -5,9 +5,12 @@ import fcntl
 import glob
 import os
 import secrets
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
+
+OLD_SECONDS = 24 * 3600
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
@@ -25,7 +28,7 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(path)
         with temporary.open("xb") as file:
-            _lock(file)
+            _lock(file, fcntl.LOCK_EX)
             write(file)
             file.flush()
             os.fsync(file.fileno())
@@ -39,17 +42,22 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Remove the temporary files beside `path` that kills have left: no process has them locked, and they are not new."""
+    """Remove the temporary files beside `path` that kills have left.
+
+    They have content, which is written under a lock, and no process has them locked; or they are old.
+    """
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        with contextlib.suppress(FileNotFoundError), leftover.open("r+b") as file:
-            if _lock(file) and os.fstat(file.fileno()).st_size > 0:
+        with contextlib.suppress(OSError), leftover.open("r+b") as file:
+            status = os.fstat(file.fileno())
+            left = status.st_size > 0 and _lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if left or time.time() - status.st_mtime > OLD_SECONDS:
                 leftover.unlink()
 
 
-def _lock(file: IO[bytes]) -> bool:
-    """Lock a file against other processes until it is closed; False where one has it, or the file system knows no locks."""
+def _lock(file: IO[bytes], operation: int) -> bool:
+    """Lock a file until it is closed; False where another process has it, or the file system knows no locks."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, operation)
     except OSError:
         return False
     return True

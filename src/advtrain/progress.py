@@ -1,5 +1,6 @@
 """What a person sees of a training: a bar in a terminal; elsewhere a line for each epoch, and a line at each tenth."""
 
+import contextlib
 import math
 from datetime import timedelta
 from typing import TextIO
@@ -52,6 +53,10 @@ class Progress:
 
 
 def _write_line(stream: TextIO, line: str) -> None:
-    """Write a line at once: trainings side by side share a console, and `print` writes the end of the line apart."""
-    stream.write(f"{line}\n")
-    stream.flush()
+    """Write a line at once: trainings side by side share a console, and `print` writes the end of the line apart.
+
+    A console that is gone, or a log that the disk has no room for, does not end a training.
+    """
+    with contextlib.suppress(OSError):
+        stream.write(f"{line}\n")
+        stream.flush()

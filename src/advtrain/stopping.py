@@ -1,4 +1,4 @@
-"""How a job ends before its time: a signal has come, or the process that started it is gone."""
+"""How a job ends before its time: a signal has come, or the Snakemake that started it is gone."""
 
 import os
 import signal
@@ -11,10 +11,11 @@ from typing import Any, Self
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """A cluster's word before it kills, Ctrl-C, a terminal that closes."""
 POLL_SECONDS = 0.5
+SNAKEMAKE_PID = "SNAKEMAKE_PID"
 
 
 class WhyStop:
-    """Within its `with` block it takes `SIGNALS`, but for those that are ignored; called, it names the one that came."""
+    """Within its `with` block it takes `SIGNALS`, but for those that are ignored; called, it names the first that came."""
 
     def __init__(self) -> None:
         """Nothing has come yet."""
@@ -39,19 +40,23 @@ class WhyStop:
         return self.signal.name if self.signal else None
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.signal = signal.Signals(number)
+        self.signal = self.signal or signal.Signals(number)
 
 
-def end_with_parent() -> None:
-    """Send this process SIGTERM once the one that started it is gone.
+def end_with_snakemake() -> None:
+    """Send this process SIGTERM once the Snakemake that started it, if one did, is gone.
 
-    A Snakemake that is killed leaves its jobs behind, and the next run starts the same jobs again.
+    A Snakemake that is killed leaves its jobs behind, and the next run starts the same jobs again. rules/locks.smk puts its
+    process id into the environment, so that it is known even if it is killed while this process starts.
     """
-    threading.Thread(target=_wait_for_the_end_of, args=(os.getppid(),), daemon=True).start()
+    if SNAKEMAKE_PID in os.environ:
+        threading.Thread(target=_wait_for_the_end_of, args=(int(os.environ[SNAKEMAKE_PID]),), daemon=True).start()
 
 
 def _wait_for_the_end_of(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(POLL_SECONDS)
-    sys.stderr.write("The process that started this one is gone.\n")
-    os.kill(os.getpid(), signal.SIGTERM)
+    try:
+        sys.stderr.write("The Snakemake that started this is gone.\n")
+    finally:  # the log's disk may be full
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -148,9 +148,7 @@ class Trainer:
             InputError: the loss became NaN or infinite; the message names seed, epoch and step.
         """
         self._train_steps(why_stop)
-        tallies = torch.stack(self.tallies).cpu().double().view(len(self.tallies), -1, len(self.seeds))
-        self._check_loss(tallies[:, 0])
-        means = (tallies.sum(dim=0) / len(self.data)).T.tolist()
+        means = (self._sums().sum(dim=0) / len(self.data)).T.tolist()
         seconds = self.seconds / len(self.seeds)
         records = [
             EpochRecord(seed, self.epoch + 1, loss, clean, adversarial, robust, seconds)
@@ -162,20 +160,28 @@ class Trainer:
 
     def _train_steps(self, why_stop: Callable[[], str | None]) -> None:
         """Take the steps of the epoch that are left."""
-        if self.order is None:
-            self.order = self._start_epoch(self.epoch)
         synchronise(self.data.x.device)
         start = time.perf_counter()
+        if self.order is None:
+            self.order = self._start_epoch(self.epoch)
+        reason = None
         for index in self._split(self.order)[len(self.tallies) :]:
             self.tallies.append(self.run_step(index))
             if reason := why_stop():
-                self.seconds += time.perf_counter() - start
-                raise Stopped(reason)
+                break
         synchronise(self.data.x.device)
         self.seconds += time.perf_counter() - start
+        self._check_losses()
+        if reason:
+            raise Stopped(reason)
 
-    def _check_loss(self, losses: Tensor) -> None:
-        """Refuse losses [steps, S] that are not finite."""
+    def _sums(self) -> Tensor:
+        """The sums of each step that the epoch has had, [steps, 3, S]."""
+        return torch.stack(self.tallies).cpu().double().view(len(self.tallies), -1, len(self.seeds))
+
+    def _check_losses(self) -> None:
+        """Refuse losses that are not finite, before anything is saved."""
+        losses = self._sums()[:, 0]
         bad = (~losses.isfinite()).nonzero()
         if len(bad):
             step, seed = bad[0].tolist()
@@ -305,6 +311,15 @@ def train(
         weights={seed: finished[seed]["weights"] for seed in seeds},
         history=[EpochRecord(**record) for seed in seeds for record in finished[seed]["history"]],
     )
+
+
+def how_far(state: State) -> str:
+    """How far the training of a state has come, in words."""
+    words = [f"{len(state['finished'])} seeds done"]
+    if running := state["running"]:
+        seeds, epochs = running["seeds"], len(running["history"]) // len(running["seeds"])
+        words.append(f"seed {', '.join(map(str, seeds))} after {epochs} epochs and {len(running['tallies'])} steps")
+    return ", ".join(words)
 
 
 def _begun(running: Mapping[str, Any] | None, left: list[int]) -> list[int]:

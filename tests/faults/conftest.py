@@ -1,5 +1,6 @@
 """What the fault tests share: workspaces, and a count of what was survived and tried, summed up at the end of the run."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -37,9 +38,9 @@ def nothing_left_running(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(Workspace, "start", remembered)
     yield
     for process in started:
-        if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        process.wait()
 
 
 @pytest.fixture

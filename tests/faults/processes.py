@@ -32,6 +32,12 @@ def ends_within(process: subprocess.Popen, seconds: float) -> bool:
     return True
 
 
+def has_ended(process: int) -> bool:
+    """Whether a process has ended, even if nobody has asked for its exit status."""
+    status = subprocess.run(["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True, check=False).stdout
+    return not status.strip() or status.startswith("Z")
+
+
 def wait_until(condition: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not condition():

@@ -60,7 +60,7 @@ def test_a_checkpoint_of_another_version_is_refused(content: dict, tmp_path: Pat
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda content: content[:-1], "damaged, its SHA-256 is not the one at its end; delete it"),
+        (lambda content: content[:-1], "damaged, or of an earlier version: its SHA-256 is not at its end; delete it"),
         (lambda content: content, "checkpoint of another configuration (epochs was 2, is 3); delete it to start afresh"),
     ],
     ids=["cut short", "another configuration"],

@@ -82,7 +82,8 @@ def test_a_training_goes_on_from_the_last_checkpoint_that_the_disk_had_room_for(
     small_disk.filler.unlink()
     room = run(workspace, MODEL)
     assert room.returncode == 0, room.stderr
-    assert "epoch 2/3" in log_of(workspace, "train/mnist/proposed.log").splitlines()[0]
+    log = log_of(workspace, "train/mnist/proposed.log")
+    assert "mnist/proposed: goes on from a checkpoint, 0 seeds done, seed 0 after 1 epochs and 0 steps" in log
 
     undisturbed = make_workspace(tmp_path / "undisturbed")
     undisturbed.configure(training={"seeds": [0]})

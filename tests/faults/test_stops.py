@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from advtrain import checkpoint
+from advtrain.training import how_far
 from counting import Count
-from processes import DEADLINE_SECONDS, ends_within, scripts, wait_until
+from processes import DEADLINE_SECONDS, ends_within, has_ended, scripts, wait_until
 from workspace import Workspace, make_workspace
 
 GRACE_SECONDS = 5
@@ -21,7 +22,7 @@ TARGET = "results/tiny/models/mnist/bim30_adv.pt"
 def long_training(folder: Path) -> Workspace:
     """One seed, two epochs of many short steps, seconds each."""
     workspace = make_workspace(folder)
-    changes = {"seeds": [0], "examples": 192, "batch_size": 4, "epochs": 2}
+    changes = {"seeds": [0], "examples": 192, "batch_size": 2, "epochs": 2}
     workspace.configure(training=changes, defenses={"bim30_adv": {"training": {"iterations": 60}}})
     return workspace
 
@@ -77,19 +78,19 @@ def test_a_training_that_is_asked_to_stop_saves_its_last_step_in_time(
     (job,) = scripts(snakemake)
     stop(snakemake)
     asked = time.monotonic()
-    wait_until(lambda: not Path(f"/proc/{job}").exists(), "the training's end")
+    wait_until(lambda: has_ended(job), "the training's end")
     assert time.monotonic() - asked < GRACE_SECONDS
     assert ends_within(snakemake, DEADLINE_SECONDS)
     assert snakemake.returncode != 0
 
-    running = checkpoint.load(saved(training))["state"]["running"]
-    assert len(running["history"]) == 1
-    assert 0 < len(running["tallies"]) < 48, "it is within the epoch"
+    state = checkpoint.load(saved(training))["state"]
+    assert len(state["running"]["history"]) == 1
+    assert 0 < len(state["running"]["tallies"]) < 96, "it is within the epoch"
     log = training.results / "logs/train/mnist/bim30_adv.log"
     assert f"Stopped: {reason}. What is done is saved; run again to go on from there." in log.read_text()
 
     result = training.snakemake("--cores", "1", "--", TARGET)
     assert result.returncode == 0, result.stderr
-    assert "epoch 2/2" in log.read_text().splitlines()[0]
+    assert f"goes on from a checkpoint, {how_far(state)}" in log.read_text().splitlines()[0]
     assert (training.folder / TARGET).read_bytes() == undisturbed
     count(f"stops with everything saved: {how}", 1)

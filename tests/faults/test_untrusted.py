@@ -42,8 +42,6 @@ def assert_nothing_evil(workspace: Workspace) -> None:
         assert not (folder / "evil").exists()
 
 
-
-
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A run to the end, and its report, of a data set and two defenses whose titles are text, whatever they look like."""

@@ -87,3 +87,10 @@ def test_a_full_disk_leaves_the_old_checkpoint_and_nothing_else(tmp_path: Path) 
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert checkpoint.load(tmp_path / "c") == {"epoch": 1}
     assert [file.name for file in tmp_path.iterdir()] == ["c"]
+
+
+def test_a_good_file_is_not_called_bad_where_memory_does_not_suffice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint.save(tmp_path / "model.pt", CONTENT)
+    monkeypatch.setattr(torch, "load", lambda *arguments, **options: torch.empty(1 << 55))
+    with pytest.raises(RuntimeError, match="can't allocate memory"):
+        checkpoint.load(tmp_path / "model.pt")

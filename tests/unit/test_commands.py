@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 
 import collect
 from advtrain import checkpoint
+from advtrain.errors import Stopped
 from advtrain.idx import write_idx
 from advtrain.results import read_table
 from command import Command
@@ -140,7 +141,9 @@ def interrupted(train_options: dict[str, str], monkeypatch: pytest.MonkeyPatch) 
 def test_a_stopped_training_goes_on_at_its_checkpoint(interrupted: dict[str, str]) -> None:
     result = run("train", interrupted)
     assert result.exit_code == 0
-    assert len(result.stderr.splitlines()) == 3, "three of the four epochs were left"
+    first, *epochs = result.stderr.splitlines()
+    assert first == "mnist/proposed: goes on from a checkpoint, 0 seeds done, seed 0 after 1 epochs and 0 steps"
+    assert len(epochs) == 3, "three of the four epochs were left"
 
 
 @pytest.mark.parametrize(
@@ -273,6 +276,7 @@ OUT_OF_MEMORY: dict[str, Callable[[], object]] = {
     "CUDA out of memory. Tried to allocate 20.00 MiB.": lambda: raise_(
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.\nOf the allocated memory ...")
     ),
+    "CUBLAS_STATUS_ALLOC_FAILED": lambda: raise_(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling ...")),
     "MPS backend out of memory": lambda: raise_(RuntimeError("MPS backend out of memory (MPS allocated: 8 GB)")),
     "can't allocate memory": lambda: torch.empty(1 << 55),
     "Unable to allocate": lambda: np.empty(1 << 55),
@@ -296,6 +300,16 @@ def test_too_little_memory_is_a_line_that_says_what_to_lower(said: str) -> None:
     first, second = result.output.splitlines()
     assert said in first
     assert second == "There is too little memory; lower evaluation.batch_size"
+
+
+def test_what_was_asked_to_stop_says_so_and_ends_with_a_status_of_its_own() -> None:
+    @click.command(cls=Command)
+    def main() -> None:
+        raise Stopped("SIGTERM")
+
+    result = CliRunner().invoke(main)
+    assert result.exit_code == 143
+    assert result.output == "Stopped: SIGTERM. What is done is saved; run again to go on from there.\n"
 
 
 def test_another_runtime_error_is_none_of_memory() -> None:

@@ -1,6 +1,8 @@
 import errno
 import fcntl
+import os
 import resource
+import time
 from pathlib import Path
 from typing import IO
 
@@ -77,10 +79,20 @@ def test_two_that_write_the_same_file_at_once_both_succeed_and_it_is_whole(tmp_p
 
 
 def test_a_file_system_without_locks_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What may be another process's goes after a day."""
+
     def no_locks(file: object, operation: int) -> None:
         raise OSError(errno.ENOSYS, "Function not implemented")
 
     monkeypatch.setattr(fcntl, "flock", no_locks)
-    (tmp_path / ".file.0123abcd.part").write_text("half, or of a process that is writing it")
+    for name, age in ((".file.new.part", 60), (".file.old.part", 25 * 3600)):
+        (tmp_path / name).write_text("half")
+        os.utime(tmp_path / name, times=(time.time() - age,) * 2)
     write_text(tmp_path / "file", "whole")
-    assert names(tmp_path) == [".file.0123abcd.part", "file"]
+    assert names(tmp_path) == [".file.new.part", "file"]
+
+
+def test_what_somebody_else_has_left_is_not_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / ".file.others.part").mkdir()  # as a file without permission is: it cannot be opened
+    write_text(tmp_path / "file", "whole")
+    assert (tmp_path / "file").read_text() == "whole"

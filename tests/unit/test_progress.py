@@ -45,3 +45,14 @@ def test_a_terminal_gets_a_bar_with_the_same_figures() -> None:
     assert "loss 0.5000" in last
     assert "robust 70.0%" in last
     assert console.getvalue() == ""
+
+
+class Gone(io.StringIO):
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+def test_a_console_that_is_gone_does_not_end_a_training() -> None:
+    log = io.StringIO()
+    run(Progress("mnist/proposed", 2, 1, log, Gone()), 2, 1)
+    assert len(log.getvalue().splitlines()) == 2

@@ -10,11 +10,13 @@ import pytest
 from advtrain.stopping import SIGNALS, WhyStop
 
 SOURCE = Path(__file__).parents[2] / "src"
-STARTED = """
-import os, sys, time
-from advtrain.stopping import WhyStop, end_with_parent
-end_with_parent()
+JOB = """
+import time
+from pathlib import Path
+from advtrain.stopping import WhyStop, end_with_snakemake
 with WhyStop() as why_stop:
+    end_with_snakemake()
+    Path("waiting").touch()
     deadline = time.monotonic() + {seconds}
     while not why_stop() and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -32,7 +34,8 @@ def test_a_signal_is_a_reason_and_does_not_end_the_process(number: signal.Signal
     with WhyStop() as why_stop:
         os.kill(os.getpid(), number)
         assert why_stop() == number.name
-        assert why_stop() == number.name, "it stays one"
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert why_stop() == number.name, "it stays the first"
 
 
 def test_afterwards_the_signals_are_what_they_were() -> None:
@@ -53,24 +56,43 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
-def started_by(parent: str, seconds: float) -> subprocess.CompletedProcess:
-    """What is said by a process that a shell starts, and then does `parent`."""
-    program = shlex.quote(STARTED.format(seconds=seconds))
+def job_of(snakemake: str, folder: Path, seconds: float) -> subprocess.CompletedProcess:
+    """What a job says that a shell starts in Snakemake's place; `$job` starts it, and it waits so many seconds at most."""
+    job = f"{shlex.quote(sys.executable)} -c {shlex.quote(JOB.format(seconds=seconds))}"
     return subprocess.run(
-        ["bash", "-c", f"{shlex.quote(sys.executable)} -c {program} & {parent}"],
+        ["bash", "-c", snakemake.replace("$job", job)],
         env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,
     )
 
 
-def test_the_end_of_the_parent_is_a_signal() -> None:
-    result = started_by("sleep 0.5", seconds=30)
+@pytest.mark.parametrize(
+    "snakemake",
+    [
+        "SNAKEMAKE_PID=$$ $job & until test -e waiting; do sleep 0.1; done",
+        "(sleep 1; SNAKEMAKE_PID=$$ exec $job) &",
+    ],
+    ids=["while it works", "before it has started"],
+)
+def test_the_end_of_snakemake_is_a_signal(snakemake: str, tmp_path: Path) -> None:
+    result = job_of(snakemake, tmp_path, seconds=60)
     assert result.stdout == "SIGTERM\n", result.stderr
-    assert result.stderr == "The process that started this one is gone.\n"
+    assert result.stderr == "The Snakemake that started this is gone.\n"
 
 
-def test_a_parent_that_lives_is_none() -> None:
-    result = started_by("wait", seconds=2)
+def test_a_log_that_cannot_be_written_does_not_keep_a_job_alive(tmp_path: Path) -> None:
+    result = job_of("SNAKEMAKE_PID=1 $job 2>/dev/full", tmp_path, seconds=60)
+    assert result.stdout == "SIGTERM\n"
+
+
+@pytest.mark.parametrize(
+    "snakemake",
+    ["SNAKEMAKE_PID=$$ $job & wait", "$job & until test -e waiting; do sleep 0.1; done"],
+    ids=["a Snakemake that lives", "a parent that was none"],
+)
+def test_otherwise_nothing_ends_it(snakemake: str, tmp_path: Path) -> None:
+    result = job_of(snakemake, tmp_path, seconds=2)
     assert (result.stdout, result.stderr) == ("None\n", "")

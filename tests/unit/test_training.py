@@ -218,3 +218,12 @@ def test_an_unknown_network_is_refused_by_name(examples: Examples) -> None:
 def test_madry_s_network_trains_with_every_defense(examples: Examples) -> None:
     for method in SETTINGS:
         train(plan(method, network="madry_cnn", epochs=1), examples.first(32), [0])
+
+
+def test_a_state_that_is_no_number_is_not_saved_by_a_stop(examples: Examples) -> None:
+    saved: list[dict] = []
+    reasons = iter([None, None, "it is asked to"])
+    broken = plan("vanilla", learning_rate=1e30)
+    with pytest.raises(InputError, match="became nan in epoch 1, step 2"):
+        train(broken, examples, [3], save=saved.append, why_stop=lambda: next(reasons))
+    assert saved == []

@@ -2,9 +2,6 @@
 
 import os
 import signal
-import subprocess
-import time
-from pathlib import Path
 
 import torch
 
@@ -12,19 +9,12 @@ from advtrain import checkpoint
 from advtrain.datasets import load_examples
 from advtrain.idx import IDX_FILES
 from advtrain.results import read_table
-from advtrain.training import Plan, Trained, train
+from advtrain.training import Plan, Trained, how_far, train
+from processes import wait_until
 from workspace import Workspace
 
 TARGET = "results/tiny/models/mnist/proposed.pt"
-DEADLINE_SECONDS = 120
 EPOCHS = 12
-
-
-def wait_for(file: Path) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not file.exists():
-        assert time.monotonic() < deadline, "the training did not get that far"
-        time.sleep(0.05)
 
 
 def undisturbed(workspace: Workspace) -> Trained:
@@ -38,25 +28,20 @@ def test_a_killed_training_resumes_and_ends_with_the_same_bits(workspace: Worksp
     workspace.configure(training={"epochs": EPOCHS})
     saved = workspace.results / "models" / "mnist" / "proposed.checkpoint"
     log = workspace.results / "logs" / "train" / "mnist" / "proposed.log"
-    process = subprocess.Popen(
-        workspace.command("--cores", "1", "--", TARGET),
-        cwd=workspace.folder,
-        env=workspace.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    wait_for(saved)
+    process = workspace.start("--cores", "1", "--", TARGET)
+    wait_until(saved.exists, "the first checkpoint")
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not (workspace.folder / TARGET).exists()
-    before = len(checkpoint.load(saved)["state"]["running"]["history"])
+    state = checkpoint.load(saved)["state"]
+    before = len(state["running"]["history"])
     assert 0 < before < EPOCHS
 
     result = workspace.snakemake("--cores", "1", "--", TARGET)
     assert result.returncode == 0, result.stderr
-    first_line = log.read_text().splitlines()[0]
-    assert f"seed 0, epoch {before + 1}/{EPOCHS}" in first_line, "it should go on, not start afresh"
+    first_line, second_line, *_ = log.read_text().splitlines()
+    assert first_line == f"mnist/proposed: goes on from a checkpoint, {how_far(state)}"
+    assert f"seed 0, epoch {before + 1}/{EPOCHS}" in second_line
     assert not saved.exists()
     resumed = checkpoint.load(workspace.folder / TARGET)["weights"]
     history = read_table(workspace.results / "models" / "mnist" / "proposed.history.parquet").to_pandas()
