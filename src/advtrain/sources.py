@@ -52,6 +52,8 @@ PAUSES_SECONDS = (1, 4)  # before the second and the third attempt
 SILENCE_SECONDS = 30  # a connection on which nothing comes
 COMMAND_SECONDS = 300  # a command as a whole, however much comes
 WATCH_SECONDS = 0.5
+OLD_SECONDS = 3600
+SCRATCH_PREFIX = ".download-"
 LARGEST_FILE_BYTES = 2**28  # an IDX file of 60,000 images has 47 MB
 LARGEST_DOWNLOAD_BYTES = 2**31  # all that a command writes, apt-get's lists of packages among it
 COPIED_BYTES = 2**20
@@ -129,7 +131,8 @@ def _attempt(source: Source, dataset: str, folder: Path, hashes: Mapping[str, st
     absolute: apt-get takes a relative one for a folder of the system's.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.resolve(), prefix=".download-") as scratch:
+    _remove_leftovers(folder)
+    with tempfile.TemporaryDirectory(dir=folder.resolve(), prefix=SCRATCH_PREFIX) as scratch:
         try:
             source(dataset, Path(scratch))
             check_hashes(Path(scratch), hashes)
@@ -142,6 +145,14 @@ def _attempt(source: Source, dataset: str, folder: Path, hashes: Mapping[str, st
             ) from error
         for name in IDX_FILES:
             (Path(scratch) / name).replace(folder / name)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove the scratch folders that kills have left: those older than any attempt can be."""
+    for scratch in folder.glob(f"{SCRATCH_PREFIX}*"):
+        with suppress(FileNotFoundError):
+            if time.time() - scratch.stat().st_mtime > OLD_SECONDS:
+                shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _check_disk(error: Exception) -> None:

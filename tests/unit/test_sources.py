@@ -4,6 +4,7 @@ import io
 import os
 import pickle
 import shutil
+import time
 import zipfile
 from pathlib import Path
 
@@ -184,6 +185,16 @@ def test_a_missing_file_is_named(tmp_path: Path, local: Path, hashes: dict[str, 
     (local / "mnist" / "train-labels-idx1-ubyte").unlink()
     with pytest.raises(InputError, match="local folder: it has no train-labels-idx1-ubyte"):
         download("mnist", tmp_path / "data", hashes, local)
+
+
+def test_a_scratch_folder_that_a_kill_has_left_goes_and_that_of_another_download_stays(
+    tmp_path: Path, local: Path, hashes: dict[str, str]
+) -> None:
+    for name, age in ((".download-left", 2 * 3600), (".download-at-work", 60)):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        os.utime(tmp_path / "data" / name, times=(time.time() - age,) * 2)
+    download("mnist", tmp_path / "data", hashes, local)
+    assert {path.name for path in (tmp_path / "data").iterdir()} == {*IDX_FILES, ".download-at-work"}
 
 
 def pickled(content: object) -> bytes:
