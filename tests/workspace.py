@@ -89,6 +89,19 @@ class Workspace:
             jobs.add((rule, "/".join(values)))
         return {job for job in jobs if job[0] != "all"}
 
+    def plan(self, *arguments: str) -> str:
+        """What a dry run says, of the configuration as it is in the repository."""
+        result = subprocess.run(
+            [*self.command()[:3], "--dry-run", *arguments],
+            cwd=self.folder,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
     def edit(self, name: str, old: str, new: str) -> None:
         file = self.folder / name
         text = file.read_text()

@@ -206,7 +206,7 @@ def test_a_cancelled_job_is_named_with_its_log_and_a_rerun_ends_well(
     assert result.returncode == 0, result.stdout + result.stderr
     assert first_epoch_logged(training) > 1
     assert_same_weights(training, straight)
-    count("kills survived", 1)
+    count("kills survived on a real Slurm", 1)
 
 
 def test_an_interrupted_snakemake_cancels_its_jobs(slurm: SlurmNode, training: Workspace) -> None:
@@ -230,7 +230,7 @@ def test_a_job_outlives_a_killed_snakemake_and_a_rerun_takes_its_result(
     result = training.snakemake(*on_slurm("--", MODEL))
     assert (result.returncode, "Nothing to be done" in result.stderr) == (0, True), result.stderr
     assert_same_weights(training, straight)
-    count("kills survived", 1)
+    count("kills survived on a real Slurm", 1)
 
 
 def test_a_training_that_its_time_limit_ends_goes_on_from_its_checkpoint(
@@ -241,7 +241,7 @@ def test_a_training_that_its_time_limit_ends_goes_on_from_its_checkpoint(
     assert [job.state for job in slurm.jobs(hanging.workspace.folder)] == ["TIMEOUT", "COMPLETED"]
     assert first_epoch_logged(hanging.workspace) > hanging.epochs, "it should go on, not start afresh"
     assert_same_weights(hanging.workspace, straight)
-    count("kills survived", 1)
+    count("kills survived on a real Slurm", 1)
 
 
 def test_the_timing_has_the_whole_node(slurm: SlurmNode, finished_on_slurm: tuple[Workspace, list[Job]]) -> None:

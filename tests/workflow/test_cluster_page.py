@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,28 +12,12 @@ REPOSITORY = Path(__file__).parents[2]
 PAGE = (REPOSITORY / "docs" / "cluster.md").read_text()
 COMMANDS = re.findall(r"^snakemake (.*)$", PAGE, re.MULTILINE)
 TESTS = (REPOSITORY / "tests" / "faults" / "test_slurm.py").read_text()
-
-
 RULES = "".join(file.read_text() for file in (REPOSITORY / "rules").glob("*.smk"))
-
-
-def dry_run(workspace: Workspace, *arguments: str) -> str:
-    """What Snakemake would do at the paper's scale."""
-    result = subprocess.run(
-        [*workspace.command()[:3], "--dry-run", *arguments],
-        cwd=workspace.folder,
-        env=workspace.environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if "--report" not in command])
 def test_snakemake_takes_the_command_as_a_dry_run(command: str, workspace: Workspace) -> None:
-    assert "This was a dry-run" in dry_run(workspace, *shlex.split(command))
+    assert "This was a dry-run" in workspace.plan(*shlex.split(command))
 
 
 def test_the_table_is_what_the_jobs_ask_for(workspace: Workspace) -> None:
@@ -42,7 +25,7 @@ def test_the_table_is_what_the_jobs_ask_for(workspace: Workspace) -> None:
     submitted = [
         rule for rule, text in re.findall(r"^rule (\w+):\n(.*?)(?=^rule |\Z)", RULES, re.M | re.S) if "localrule" not in text
     ]
-    planned = dry_run(workspace, "--workflow-profile", "profiles/slurm", "--", "all")
+    planned = workspace.plan("--workflow-profile", "profiles/slurm", "--", "all")
     jobs: dict[str, list[str]] = {rule: [] for rule in submitted}
     for rule, resources in re.findall(r"^rule (\w+):.*?^    resources: (.*?)$", planned, re.M | re.S):
         if rule in jobs:
