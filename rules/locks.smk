@@ -1,11 +1,12 @@
 """One run in a folder at a time, and after a kill the next one just goes on.
 
-A run holds the operating system's lock on .snakemake/run, a cluster's jobs share the one on .snakemake/jobs, each until its
-process ends, however it ends. Where nobody has either, what Snakemake has locked is of a run that was killed, and is cleared.
-Snakemake's own locks are by file: they would let two runs of different files go on, and the first to end would free both.
-On a file system without such locks Snakemake's are all there is.
+Every Snakemake in this folder, those of a cluster's jobs too, shares the operating system's lock on .snakemake/alive; a run has the
+one on .snakemake/run for itself. Both end with the process, however it ends. Where nobody is alive, what Snakemake has locked is
+of a run that was killed, and is cleared. Snakemake's own locks are by file: they would let two runs of different files go on, and
+the first to end would free both. On a file system without locks of the operating system's they are all there is.
 """
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -19,52 +20,52 @@ from snakemake.logging import logger
 os.environ.update(SNAKEMAKE_PID=str(os.getpid()))
 
 STATE = Path(".snakemake")
-STATE.mkdir(exist_ok=True)
-LEFT = list(STATE.glob("locks/*.lock"))
 
 
 def locked(name, operation):
-    """The open file .snakemake/{name} with the lock, or why there is none."""
-    file = STATE.joinpath(name).open("a+")
-    try:
-        fcntl.flock(file, operation | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        return None, error.errno
-    return file, 0
+    """The open file .snakemake/{name} with the lock, or None, and the number of the error that there was."""
+    with contextlib.ExitStack() as on_error:
+        try:
+            STATE.mkdir(exist_ok=True)
+            file = on_error.enter_context(STATE.joinpath(name).open("a+"))
+            fcntl.flock(file, operation)
+        except OSError as error:
+            return None, error.errno
+        on_error.pop_all()
+        return file, 0
 
 
 def clear_locks_of_the_dead():
-    """Remove Snakemake's locks if no run is left that has made them.
+    """Remove Snakemake's locks if no process of the run that has made them is left.
 
-    Some file systems keep such locks from other machines; so the last run must have been on this one.
+    A run on a cluster may have jobs in the queue, and some file systems do not show one machine the locks of another; so the last
+    run must have been here.
     """
-    run, _ = locked("run", fcntl.LOCK_EX)
-    jobs, _ = locked("jobs", fcntl.LOCK_EX)
-    if run and jobs and run.seek(0) == 0 and run.read() in ("", socket.gethostname()):
-        for lock in LEFT:
-            lock.unlink(missing_ok=True)
-            logger.warning("Cleared {}, which a run that was killed has left.".format(lock))
-    for file in filter(None, (run, jobs)):
-        file.close()
+    alive, _ = locked("alive", fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if alive:
+        run = STATE.joinpath("run")
+        if not run.exists() or run.read_text() in ("", socket.gethostname()):
+            for lock in STATE.glob("locks/*.lock"):
+                lock.unlink(missing_ok=True)
+                logger.warning("Cleared {}, which a run that was killed has left.".format(lock))
+        alive.close()
 
 
 def begin_run():
     """Be the one run in this folder until the process ends."""
-    file, reason = locked("run", fcntl.LOCK_EX)
+    file, reason = locked("run", fcntl.LOCK_EX | fcntl.LOCK_NB)
     if reason in (errno.EAGAIN, errno.EACCES):
-        raise WorkflowError("Another Snakemake runs in this folder. Wait until it ends, or work in a folder of your own.")
+        raise WorkflowError("Another Snakemake runs in this folder. Wait until it ends, or work in a clone of your own.")
     if file:
         file.truncate(0)
-        file.write(socket.gethostname())
+        file.write(socket.gethostname() if workflow.local_exec else "a cluster")
         file.flush()
     return file
 
 
-if not workflow.is_main_process:
-    JOBS = locked("jobs", fcntl.LOCK_SH)
-elif LEFT:
+if workflow.is_main_process:
     clear_locks_of_the_dead()
+ALIVE = locked("alive", fcntl.LOCK_SH)
 
 
 # Not in a dry run, nor for a report.

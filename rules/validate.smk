@@ -51,6 +51,13 @@ def wrong_kind(config):
             yield "{}: it has a value of the type {}".format(place(keys), type(value).__name__)
 
 
+def words(error):
+    """What an error of the schema says; of a pattern its description, which people can read."""
+    if error.validator == "pattern" and "description" in error.schema:
+        return "{!r} will not do: {}".format(error.instance, error.schema["description"])
+    return error.message
+
+
 def wrong_together(config):
     """What no schema says: keys that are right alone and wrong together."""
     if config["timing"]["dataset"] not in config["datasets"]:
@@ -87,7 +94,7 @@ def wrong_together(config):
 def wrong(config):
     """A line for each key or value that is wrong; the later checks can rely on what the earlier ones hold."""
     lines = list(wrong_kind(config)) or [
-        "{}: {}".format(place(error.absolute_path), error.message) for error in SchemaValidator(SCHEMA).iter_errors(config)
+        "{}: {}".format(place(error.absolute_path), words(error)) for error in SchemaValidator(SCHEMA).iter_errors(config)
     ]
     return lines or list(wrong_together(config))
 

@@ -17,7 +17,9 @@ from command import Command, Json
 @click.option("--folder", required=True, type=click.Path(path_type=Path), help="Where the files go.")
 def main(dataset: str, hashes: dict[str, str], local: Path, folder: Path) -> None:
     """Download a data set."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # as an error would: the scratch folder goes too
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda *_: sys.exit("terminated"))  # as an error would: the scratch folder goes too
     source, failures = download(dataset, folder, hashes, local)
     for failure in failures:
         click.echo(f"passed over:{failure}")

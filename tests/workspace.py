@@ -65,13 +65,13 @@ class Workspace:
             check=False,
         )
 
-    def start(self, *arguments: str) -> subprocess.Popen:
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen:
         """Snakemake in a session of its own, with what it says in the files stdout and stderr."""
         with (self.folder / "stdout").open("wb") as stdout, (self.folder / "stderr").open("wb") as stderr:
             return subprocess.Popen(
                 self.command(*arguments),
                 cwd=self.folder,
-                env=self.environment(),
+                env=self.environment() | environment,
                 stdout=stdout,
                 stderr=stderr,
                 start_new_session=True,

@@ -50,7 +50,7 @@ FMNIST_PACKAGE = "dataset-fashion-mnist"
 
 PAUSES_SECONDS = (1, 4)  # before the second and the third attempt
 SILENCE_SECONDS = 30  # a connection on which nothing comes
-COMMAND_SECONDS = 300  # a command as a whole, however much comes
+COMMAND_SECONDS = 900  # a command as a whole, however much comes
 WATCH_SECONDS = 0.5
 OLD_SECONDS = 3600
 SCRATCH_PREFIX = ".download-"

@@ -31,8 +31,8 @@ def nothing_left_running(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     started: list[subprocess.Popen] = []
     start = Workspace.start
 
-    def remembered(self: Workspace, *arguments: str) -> subprocess.Popen:
-        started.append(start(self, *arguments))
+    def remembered(self: Workspace, *arguments: str, **environment: str) -> subprocess.Popen:
+        started.append(start(self, *arguments, **environment))
         return started[-1]
 
     monkeypatch.setattr(Workspace, "start", remembered)

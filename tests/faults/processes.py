@@ -1,27 +1,24 @@
 """The processes of a running Snakemake: find them, wait for them, kill them from within."""
 
+import contextlib
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
+
 DEADLINE_SECONDS = 120
-
-
-def descendants(process: int) -> dict[int, str]:
-    """Command lines of all processes that a process has started, and those have started, by their ids."""
-    listed = subprocess.run(["ps", "-e", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
-    processes = [line.split(maxsplit=2) for line in listed.splitlines()]
-    found: dict[int, str] = {}
-    for pid, parent, command in processes:
-        if int(parent) == process:
-            found |= {int(pid): command} | descendants(int(pid))
-    return found
 
 
 def scripts(snakemake: subprocess.Popen) -> list[int]:
     """Ids of the pipeline's scripts that run in Snakemake's jobs."""
-    return [pid for pid, command in descendants(snakemake.pid).items() if command.startswith("python3 src/")]
+    found = []
+    for process in psutil.Process(snakemake.pid).children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if any(argument.startswith("src/") for argument in process.cmdline()[:2]):
+                found.append(process.pid)
+    return found
 
 
 def ends_within(process: subprocess.Popen, seconds: float) -> bool:
@@ -34,8 +31,10 @@ def ends_within(process: subprocess.Popen, seconds: float) -> bool:
 
 def has_ended(process: int) -> bool:
     """Whether a process has ended, even if nobody has asked for its exit status."""
-    status = subprocess.run(["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True, check=False).stdout
-    return not status.strip() or status.startswith("Z")
+    try:
+        return psutil.Process(process).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:

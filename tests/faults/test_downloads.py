@@ -78,7 +78,7 @@ def this_machine_only(tmp_path: Path, server: FailingServer, monkeypatch: pytest
     monkeypatch.setenv("https_proxy", proxy)
     (tmp_path / "sources.list").write_text("deb [trusted=yes] http://debian.invalid/debian ./\n")
     configuration = f'Dir::Etc::SourceList "{tmp_path}/sources.list"; Dir::Etc::SourceParts "/dev/null";'
-    (tmp_path / "apt.conf").write_text(configuration)
+    (tmp_path / "apt.conf").write_text(f'{configuration} Dir::Etc::Parts "/dev/null";')
     monkeypatch.setenv("APT_CONFIG", str(tmp_path / "apt.conf"))
     monkeypatch.setattr(sources, "PAUSES_SECONDS", ())
     monkeypatch.setattr(sources, "SILENCE_SECONDS", 1)

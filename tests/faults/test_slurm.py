@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -144,8 +145,9 @@ def assert_same_weights(workspace: Workspace, expected: Trained) -> None:
 
 @pytest.fixture(scope="module")
 def finished_on_slurm(slurm: SlurmNode, tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, list[Job]]:
-    """Two cells and an audit, run to the end; a GPU in each of the three ways, two rules without."""
+    """All of the workflow, with one data set and two defenses; a GPU in each of the three ways, two rules without."""
     workspace = make_workspace(tmp_path_factory.mktemp("slurm") / "workflow")
+    workspace.keep_only(datasets={"mnist"}, defenses={"fgsm_adv", "proposed"})
     fill_in(
         workspace,
         trace_bim={"gpu": 0, "gres": "gpu:1"},
@@ -153,8 +155,7 @@ def finished_on_slurm(slurm: SlurmNode, tmp_path_factory: pytest.TempPathFactory
         strong={"gpu": 0},
         autoattack={"gpu": 0},
     )
-    targets = ("mnist/vanilla.parquet", "fmnist/vanilla.parquet", "audits/mnist/vanilla.parquet")
-    result = workspace.snakemake(*on_slurm("--", *(f"results/tiny/{target}" for target in targets)))
+    result = workspace.snakemake(*on_slurm("--", "all"))
     assert result.returncode == 0, result.stdout + result.stderr
     return workspace, slurm.jobs(workspace.folder)
 
@@ -163,13 +164,14 @@ def test_every_job_on_the_cluster_ends_well_and_leaves_its_results(
     finished_on_slurm: tuple[Workspace, list[Job]], count: Callable[[str, int], None]
 ) -> None:
     workspace, jobs = finished_on_slurm
-    per_cell = ("train", "sweep_bim", "trace_bim", "strong", "autoattack")
-    cells = {(rule, f"{dataset}_vanilla") for rule in per_cell for dataset in ("mnist", "fmnist")}
-    assert {(job.rule, job.cell) for job in jobs} == cells | {("audit_model", "mnist_vanilla")}
+    each_once = ("transfer", "time_epochs")
+    assert Counter(job.rule for job in jobs) == {rule: 1 if rule in each_once else 2 for rule in SUBMITTED}
+    assert {job.cell for job in jobs if job.rule not in each_once} == {"mnist_fgsm_adv", "mnist_proposed"}
     assert {job.state for job in jobs} == {"COMPLETED"}
-    for dataset in ("mnist", "fmnist"):
-        evaluations = read_table(workspace.results / dataset / "vanilla.parquet")
+    for defense in ("fgsm_adv", "proposed"):
+        evaluations = read_table(workspace.results / "mnist" / f"{defense}.parquet")
         assert {"bim", "pgd", "autoattack"} <= set(evaluations["attack"].to_pylist())
+    assert "Proposed" in (workspace.results / "table1.md").read_text()
     count("jobs run on a real Slurm", len(jobs))
 
 
@@ -177,7 +179,7 @@ def test_jobs_ask_for_a_gpu_by_number_by_model_or_by_gres(finished_on_slurm: tup
     _, jobs = finished_on_slurm
     gpus = {job.rule: job.gpus for job in jobs}
     assert gpus.pop("strong") == gpus.pop("autoattack") == 0
-    assert gpus == dict.fromkeys(("train", "sweep_bim", "trace_bim", "audit_model"), 1)
+    assert gpus == dict.fromkeys(set(SUBMITTED) - {"strong", "autoattack"}, 1)
     asked = {job.rule: [value for name, value in job.fields.items() if name.startswith("TresPer")] for job in jobs}
     assert asked["train"] == ["gres:gpu:1"]
     assert asked["audit_model"] == [f"gres:gpu:{GPU_MODEL}:1"]
@@ -227,6 +229,9 @@ def test_a_job_outlives_a_killed_snakemake_and_a_rerun_takes_its_result(
         process.kill()
         process.wait()
     wait_until(lambda: [job.state for job in slurm.jobs(training.folder)] == ["COMPLETED"], "the end of the job")
+    refused = training.snakemake(*on_slurm("--", MODEL))
+    assert "Directory cannot be locked" in refused.stderr, "jobs of the killed run might be in the queue"
+    assert training.snakemake("--unlock").returncode == 0
     result = training.snakemake(*on_slurm("--", MODEL))
     assert (result.returncode, "Nothing to be done" in result.stderr) == (0, True), result.stderr
     assert_same_weights(training, straight)
@@ -244,9 +249,7 @@ def test_a_training_that_its_time_limit_ends_goes_on_from_its_checkpoint(
     count("kills survived on a real Slurm", 1)
 
 
-def test_the_timing_has_the_whole_node(slurm: SlurmNode, finished_on_slurm: tuple[Workspace, list[Job]]) -> None:
-    workspace, _ = finished_on_slurm
-    result = workspace.snakemake(*on_slurm("--", "results/tiny/timing.parquet"))
-    assert result.returncode == 0, result.stdout + result.stderr
-    job = slurm.jobs(workspace.folder)[-1]
-    assert (job.rule, job.gpus, job.fields["NumCPUs"], job.fields["OverSubscribe"]) == ("time_epochs", 1, str(CPUS), "NO")
+def test_the_timing_has_the_whole_node(finished_on_slurm: tuple[Workspace, list[Job]]) -> None:
+    _, jobs = finished_on_slurm
+    (job,) = (job for job in jobs if job.rule == "time_epochs")
+    assert (job.gpus, job.fields["NumCPUs"], job.fields["OverSubscribe"]) == (1, str(CPUS), "NO")

@@ -21,7 +21,22 @@ def flock(file, operation):
     raise OSError({number}, "no lock")
 fcntl.flock = flock
 """
-ANOTHER = "Another Snakemake runs in this folder. Wait until it ends, or work in a folder of your own."
+WAIT_BEFORE_JOBS = """
+import contextlib
+import time
+from pathlib import Path
+from snakemake.persistence import PersistenceBase
+written = PersistenceBase.lock
+@contextlib.contextmanager
+def lock(self):
+    with written(self):
+        Path("locked").touch()
+        while not Path("go-on").exists():
+            time.sleep(0.05)
+        yield
+PersistenceBase.lock = lock
+"""
+ANOTHER = "Another Snakemake runs in this folder. Wait until it ends, or work in a clone of your own."
 
 
 def start_long_training(workspace: Workspace) -> subprocess.Popen:
@@ -113,6 +128,19 @@ def test_locks_of_a_run_on_another_machine_are_left_to_it(workspace: Workspace) 
     assert workspace.snakemake("--unlock").returncode == 0
     third = workspace.start("--cores", "1", "--", f"results/tiny/{MODEL}")
     wait_until(lambda: bool(scripts(third)), "the training's start")
+
+
+def test_locks_of_a_run_that_has_not_begun_its_jobs_are_left_to_it(workspace: Workspace, tmp_path: Path) -> None:
+    """Between its locks and its first job a run may have to make environments, for minutes."""
+    (tmp_path / "sitecustomize.py").write_text(WAIT_BEFORE_JOBS)
+    first = workspace.start("--cores", "1", "--", f"results/tiny/{MODEL}", PYTHONPATH=str(tmp_path))
+    wait_until((workspace.folder / "locked").exists, "the first run's locks")
+    second = workspace.snakemake("--cores", "1", "--", f"results/tiny/{MODEL}")
+    assert "Directory cannot be locked" in second.stderr
+    workspace.dry_run("--", f"results/tiny/{MODEL}")
+    (workspace.folder / "go-on").touch()
+    assert ends_within(first, DEADLINE_SECONDS)
+    assert first.returncode == 0, said_by(workspace)
 
 
 @pytest.mark.parametrize(("number", "said"), [(errno.ENOSYS, None), (errno.ENOLCK, None), (errno.EAGAIN, ANOTHER)])

@@ -52,11 +52,11 @@ def test_no_source_runs_what_it_reads(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [REPOSITORY / "rules" / "validate.smk", REPOSITORY / "rules" / "common.smk"], ids=lambda path: path.name
+    "path", [REPOSITORY / "rules" / name for name in ("validate.smk", "common.smk", "locks.smk")], ids=lambda path: path.name
 )
 def test_no_rule_file_runs_what_it_reads(path: Path) -> None:
     """Those that are Python but for their end; the others have rules only."""
-    assert list(faults(path.read_text().partition("\nwildcard_constraints:")[0])) == []
+    assert list(faults(re.split("\n(?:wildcard_constraints|onstart):", path.read_text())[0])) == []
 
 
 @pytest.mark.parametrize("path", RULES, ids=lambda path: path.name)

@@ -110,10 +110,13 @@ def test_a_wrong_key_or_value_is_named(changes: dict, named: str) -> None:
         ({"audit": {1: 2}}, "audit: a key is no text"),
         ({"local_folder": date(2019, 6, 1)}, "local_folder: it has a value of the type date"),
         ({"datasets": {"mnist": {"title": "Training time"}}}, "datasets.mnist.title: Table I has a part of its own that is"),
-        ({"pathvars": {"results": "results/../../elsewhere"}}, "pathvars.results: 'results/../../elsewhere' does not match"),
-        ({"pathvars": {"results": "/elsewhere"}}, "pathvars.results: '/elsewhere' does not match"),
+        (
+            {"pathvars": {"results": "results/../../elsewhere"}},
+            "pathvars.results: 'results/../../elsewhere' will not do: Folder of all results",
+        ),
+        ({"pathvars": {"results": "/elsewhere"}}, "pathvars.results: '/elsewhere' will not do: Folder of all results"),
         ({"datasets": {"mnist\n": CONFIG["datasets"]["mnist"]}}, r"datasets: 'mnist\n' does not match"),
-        ({"defenses": {"atda": {"title": "A\nB"}}}, r"defenses.atda.title: 'A\nB' does not match"),
+        ({"defenses": {"atda": {"title": "A\nB"}}}, r"defenses.atda.title: 'A\nB' will not do: One line of at most"),
         ({"defenses": {"mine": {**CONFIG["defenses"]["vanilla"], "training": {"method": "mine", "reset_epochs": "2"}}}}, ""),
     ],
 )
