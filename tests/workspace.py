@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +42,12 @@ def load_checks() -> SimpleNamespace:
     return SimpleNamespace(**names)
 
 
+def heed_signals() -> None:
+    """In a background job, or under nohup, some are ignored, and so they are in what is started there."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Workspace:
     """A copy of the workflow, its tiny configuration, and the command snakemake in it."""
 
@@ -75,6 +82,7 @@ class Workspace:
                 stdout=stdout,
                 stderr=stderr,
                 start_new_session=True,
+                preexec_fn=heed_signals,
             )
 
     def dry_run(self, *arguments: str) -> set[tuple[str, str]]:
