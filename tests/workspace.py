@@ -63,8 +63,11 @@ class Workspace:
         return {**os.environ, "PATH": path}
 
     def snakemake(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+        return self.run(self.command(*arguments), **environment)
+
+    def run(self, command: list[str], **environment: str) -> subprocess.CompletedProcess:
         return subprocess.run(
-            self.command(*arguments),
+            command,
             cwd=self.folder,
             env=self.environment() | environment,
             capture_output=True,
@@ -99,14 +102,7 @@ class Workspace:
 
     def plan(self, *arguments: str) -> str:
         """What a dry run says, of the configuration as it is in the repository."""
-        result = subprocess.run(
-            [*self.command()[:3], "--dry-run", *arguments],
-            cwd=self.folder,
-            env=self.environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        result = self.run([*self.command()[:3], "--dry-run", *arguments])
         assert result.returncode == 0, result.stderr
         return result.stdout
 
