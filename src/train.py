@@ -85,8 +85,9 @@ def main(
     chosen = prepare_device(device)
     data = load_examples(images, labels).subset(examples, subset_seed).to(chosen)
     plan = Plan(network, settings, epsilon, epochs, batch_size, learning_rate, monitor_examples, monitor_iterations)
+    # Nothing in a training depends on when it will end, so what has been trained serves a longer one as well.
     identity = {
-        **asdict(plan),
+        **{name: value for name, value in asdict(plan).items() if name != "epochs"},
         "data": checkpoint.tensor_digest(data.x, data.y),
         "code": checkpoint.code_digest(settings.get("method", "")),
         "device": chosen.type,

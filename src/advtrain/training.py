@@ -278,8 +278,11 @@ def train(
     Raises:
         Stopped: `why_stop` gave a reason.
         InputError: the loss of a seed became NaN or infinite, which ends those trained at once with it, too; or only some of
-            the seeds that `resume_from` was training at once are asked for.
+            the seeds that `resume_from` was training at once are asked for; or it is further than `plan.epochs`, or has
+            seeds that ended at another number of epochs.
     """
+    if resume_from:
+        _check_epochs(resume_from, plan.epochs)
     finished: dict[int, Any] = dict(resume_from["finished"]) if resume_from else {}
     running = resume_from["running"] if resume_from else None
     clock = _Clock(total=plan.epochs * len(seeds))
@@ -320,6 +323,19 @@ def how_far(state: State) -> str:
         seeds, epochs = running["seeds"], len(running["history"]) // len(running["seeds"])
         words.append(f"seed {', '.join(map(str, seeds))} after {epochs} epochs and {len(running['tallies'])} steps")
     return ", ".join(words)
+
+
+def _check_epochs(state: State, epochs: int) -> None:
+    """Refuse a state from which a training of `epochs` epochs cannot go on."""
+    reached = [len(seed["history"]) for seed in state["finished"].values() if len(seed["history"]) != epochs]
+    if running := state["running"]:
+        trained = len(running["history"]) // len(running["seeds"])
+        reached += [trained] if trained + bool(running["tallies"]) > epochs else []
+    if reached:
+        raise InputError(
+            f"the checkpoint is of a training that has had {reached[0]} epochs or more, and {epochs} are asked for: "
+            "ask for as many as it was for, or delete it"
+        )
 
 
 def _begun(running: Mapping[str, Any] | None, left: list[int]) -> list[int]:

@@ -61,7 +61,10 @@ def test_a_checkpoint_of_another_version_is_refused(content: dict, tmp_path: Pat
     ("spoil", "said"),
     [
         (lambda content: content[:-1], "damaged, or of an earlier version: its SHA-256 is not at its end; delete it"),
-        (lambda content: content, "checkpoint of another configuration (epochs was 2, is 3); delete it to start afresh"),
+        (
+            lambda content: content,
+            "checkpoint of another configuration (learning_rate was 0.001, is 0.002); delete it to start afresh",
+        ),
     ],
     ids=["cut short", "another configuration"],
 )
@@ -75,7 +78,7 @@ def test_a_training_that_finds_such_a_checkpoint_says_what_to_do_and_leaves_it(
     left = spoil(file.read_bytes())
     file.write_bytes(left)
 
-    workspace.configure(training={"epochs": 3})
+    workspace.configure(training={"learning_rate": 0.002})
     result = workspace.snakemake("--cores", "1", "--", MODEL)
     assert result.returncode != 0
     assert f"Error: results/tiny/models/mnist/vanilla.checkpoint: {said}" in result.stderr

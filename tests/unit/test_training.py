@@ -1,3 +1,5 @@
+import contextlib
+import copy
 import dataclasses
 import itertools
 import math
@@ -147,6 +149,38 @@ def test_the_seconds_of_an_epoch_are_those_before_and_after_a_stop(examples: Exa
     assert before > 0
     saved[-1]["running"]["seconds"] = 1000.0
     assert 1000 < train(plan("vanilla"), examples, [3], resume_from=saved[-1]).history[0].seconds < 2000
+
+
+def states_of(plan: Plan, examples: Examples, seeds: list[int], stop_after: int = 10**6) -> list[dict]:
+    """What a training saves that is stopped after some steps, if it has that many."""
+    states: list[dict] = []
+    steps = itertools.count(1)
+    with contextlib.suppress(Stopped):
+        train(
+            plan,
+            examples,
+            seeds,
+            save=lambda state: states.append(copy.deepcopy(state)),
+            why_stop=lambda: "it is asked to" if next(steps) == stop_after else None,
+        )
+    return states
+
+
+@pytest.mark.parametrize("method", SETTINGS)
+@pytest.mark.parametrize("epochs", [2, 3, 4])
+def test_what_has_been_trained_serves_a_training_of_more_or_fewer_epochs(method: str, epochs: int, examples: Examples) -> None:
+    after_two = states_of(plan(method), examples, [3])[1]
+    asked = plan(method, epochs=epochs)
+    assert_same_bits(train(asked, examples, [3], resume_from=after_two), train(asked, examples, [3]))
+
+
+def test_a_state_is_refused_that_is_further_than_the_epochs_asked_for(examples: Examples) -> None:
+    after_two = states_of(plan("vanilla"), examples, [3])[1]
+    within_the_second = states_of(plan("vanilla"), examples, [3], stop_after=4)[-1]
+    done = states_of(plan("vanilla"), examples, [3, 4])[2]
+    for state, epochs in ((after_two, 1), (within_the_second, 1), (done, 2), (done, 4)):
+        with pytest.raises(InputError, match=f"epochs or more, and {epochs} are asked for: ask for as many"):
+            train(plan("vanilla", epochs=epochs), examples, [3, 4], resume_from=state)
 
 
 def test_a_defense_is_told_the_epoch_that_is_under_way(examples: Examples, monkeypatch: pytest.MonkeyPatch) -> None:
