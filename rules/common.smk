@@ -6,6 +6,7 @@ In all rules, what a result does not depend on (the device, the batch of an atta
 lie) is a resource and no param, since a changed param would rerun the rule.
 """
 
+import itertools
 import json
 import platform
 import shutil
@@ -50,30 +51,96 @@ TRAINING_CODE = [
     "src/advtrain/training.py",
 ]
 EVALUATION_CODE = [*SHARED_CODE, "src/advtrain/evaluation.py", "src/advtrain/results.py", "src/cell.py"]
-METHOD_CODE = {name: "src/advtrain/defenses/{}.py".format(config["defenses"][name]["training"]["method"]) for name in DEFENSES}
 AUDIT_CODE = ["src/advtrain/audit.py", "src/advtrain/criteria.py", "src/advtrain/pages.py", "src/advtrain/paper.py"]
 TABLE_CODE = [*AUDIT_CODE, "src/advtrain/statistics.py", "src/advtrain/tables.py"]
 FIGURE_CODE = ["src/advtrain/figures.py", "src/advtrain/paper.py", "src/advtrain/statistics.py"]
 
+
+def trained_with(defense, network=config["network"], training={}, settings={}):
+    """All that decides how a classifier is trained: as the configuration has it, but for what is given."""
+    return {
+        "network": network,
+        "training": {**config["training"], **training},
+        "settings": {**config["defenses"][defense]["training"], **settings},
+    }
+
+
+def ablated(defense="proposed"):
+    """Proposed with each step and period of the ablation: (step_divisor, reset_epochs) of each classifier, by its name.
+
+    The one whose step and period are the defense's own is that defense.
+    """
+    own = config["defenses"].get(defense, {"training": {}})["training"]
+    if own.get("method") != "proposed":
+        return {}
+    grid = itertools.product(config["ablation"]["step_divisors"], config["ablation"]["reset_epochs"])
+    return {
+        (
+            defense
+            if (divisor, reset) == (own["step_divisor"], own["reset_epochs"])
+            else "{}__step{}_reset{}".format(defense, divisor, reset)
+        ): (divisor, reset)
+        for divisor, reset in grid
+    }
+
+
+def variants(defense):
+    """The choices of `variants` that change how a defense is trained, by the name of the classifier that comes of each."""
+    own = trained_with(defense)
+    choices = {"{}__{}".format(defense, choice["name"]): choice for choice in config["variants"]["choices"]}
+    return {
+        name: choice
+        for name, choice in choices.items()
+        if choice.get("settings", {}).keys() <= own["settings"].keys() and trained_with(defense, **changes(choice)) != own
+    }
+
+
+def changes(choice):
+    """What a choice of `variants` changes."""
+    return {key: value for key, value in choice.items() if key not in ("name", "title")}
+
+
+ABLATED = ablated()
+VARIANTS = {defense: variants(defense) for defense in config["variants"]["defenses"] if defense in DEFENSES}
+
+# Every classifier that can be trained: those of the paper, and those that are one of them but for a setting.
+CLASSIFIERS = {
+    **{
+        name: trained_with("proposed", settings={"step_divisor": divisor, "reset_epochs": reset})
+        for name, (divisor, reset) in ABLATED.items()
+    },
+    **{name: trained_with(defense, **changes(choice)) for defense in VARIANTS for name, choice in VARIANTS[defense].items()},
+    **{name: trained_with(name) for name in DEFENSES},
+}
+
+
+def method_code(classifier):
+    """The file of a classifier's defense."""
+    return "src/advtrain/defenses/{}.py".format(CLASSIFIERS[classifier]["settings"]["method"])
+
+
 # Settings that are objects go to the scripts as JSON.
-SETTINGS = {name: config["defenses"][name]["training"] for name in DEFENSES}
-DEFENSE_SETTINGS = {name: json.dumps(settings, sort_keys=True) for name, settings in SETTINGS.items()}
-ALL_SETTINGS = json.dumps(SETTINGS, sort_keys=True)
+ALL_SETTINGS = json.dumps({name: CLASSIFIERS[name]["settings"] for name in DEFENSES}, sort_keys=True)
 HASHES = {name: json.dumps(config["datasets"][name]["sha256"], sort_keys=True) for name in DATASETS}
 # Snakemake's report has the params within a <script>, as they are: a title must not be able to end it.
 DATASET_TITLES = json.dumps({name: config["datasets"][name]["title"] for name in DATASETS}).replace("<", "\\u003c")
 DEFENSE_TITLES = json.dumps({name: config["defenses"][name]["title"] for name in DEFENSES}).replace("<", "\\u003c")
 DEFENSE_FAMILIES = json.dumps({name: config["defenses"][name]["family"] for name in DEFENSES})
 
+
 # Snakemake compares a rule's params as a set of values without their names, so an exchange of two numbers would rerun nothing.
 # These go into the params beside the numbers and tell them apart.
-TRAINING_BY_NAME = json.dumps(
-    {key: value for key, value in config["training"].items() if key != "checkpoint_epochs"}, sort_keys=True
-)
+def training_by_name(classifier):
+    """The settings of a classifier's training that its result depends on."""
+    training = CLASSIFIERS[classifier]["training"]
+    return json.dumps({key: value for key, value in training.items() if key != "checkpoint_epochs"}, sort_keys=True)
+
+
 TIMING_BY_NAME = json.dumps({**config["timing"], "cuda_graph": config["cuda_graph"]}, sort_keys=True)
 
 # The trace is BIM(trace_iterations) already, so the sweep leaves that N to it.
 SWEPT = [n for n in config["evaluation"]["sweep_iterations"] if n != config["evaluation"]["trace_iterations"]]
+SWEEP_BY_NAME = json.dumps([SWEPT, config["evaluation"]["fixed_step"]], sort_keys=True)
 PGD = json.dumps(config["strong"]["pgd"], sort_keys=True)
 AUDIT_BY_NAME = json.dumps(config["audit"], sort_keys=True)
 AUTOATTACK_BY_NAME = json.dumps(config["autoattack"], sort_keys=True)
@@ -96,4 +163,4 @@ GPUS = int(config["device"] in ("cuda", "mps") or (config["device"] == "auto" an
 
 wildcard_constraints:
     dataset="|".join(DATASETS),
-    defense="|".join(DEFENSES),
+    defense="|".join(CLASSIFIERS),

@@ -1,7 +1,7 @@
 """Evaluation.
 
 Input: the trained models of a cell, the test images and labels.
-Output: <results>/evaluations/{dataset}/{defense}.sweep.parquet, clean, FGSM and BIM(N) for each N;
+Output: <results>/evaluations/{dataset}/{defense}.sweep.parquet, clean, FGSM, BIM(N) for each N and with a fixed step;
 .trace.parquet, one BIM after each iterate; .strong.parquet, PGD from random starts; .autoattack.parquet, AutoAttack;
 <results>/{dataset}/{defense}.parquet, all together.
 """
@@ -34,6 +34,9 @@ rule sweep_bim:
         iterations=",".join(map(str, SWEPT)),
         examples=config["evaluation"]["examples"],
         subset_seed=config["subset_seed"],
+        fixed_step_divisor=config["evaluation"]["fixed_step"]["divisor"],
+        fixed_step_iterations=",".join(map(str, config["evaluation"]["fixed_step"]["iterations"])),
+        by_name=lambda wildcards: SWEEP_BY_NAME,
     shell:
         """
         exec python3 src/sweep_bim.py \
@@ -46,6 +49,8 @@ rule sweep_bim:
             --subset-seed {params.subset_seed:q} \
             --epsilon {params.epsilon:q} \
             --iterations {params.iterations:q} \
+            --fixed-step-divisor {params.fixed_step_divisor:q} \
+            --fixed-step-iterations {params.fixed_step_iterations:q} \
             --batch-size {resources.batch_size:q} \
             --device {resources.device:q} \
             --output {output:q} \

@@ -9,7 +9,7 @@ rule time_epochs:
     input:
         script="src/time_epochs.py",
         code=[*TRAINING_CODE, "src/advtrain/timing.py"],
-        methods=METHOD_CODE.values(),
+        methods=map(method_code, DEFENSES),
         images=expand("data/{dataset}/train-images-idx3-ubyte", dataset=config["timing"]["dataset"]),
         labels=expand("data/{dataset}/train-labels-idx1-ubyte", dataset=config["timing"]["dataset"]),
     output:

@@ -13,7 +13,7 @@ rule train:
     input:
         script="src/train.py",
         code=TRAINING_CODE,
-        method=lambda wildcards: METHOD_CODE[wildcards.defense],
+        method=lambda wildcards: method_code(wildcards.defense),
         images="data/{dataset}/train-images-idx3-ubyte",
         labels="data/{dataset}/train-labels-idx1-ubyte",
     output:
@@ -24,7 +24,7 @@ rule train:
     benchmark:
         "<results>/benchmarks/train/{dataset}/{defense}.tsv"
     # The longest trainings first, so that none of them runs alone at the end.
-    priority: lambda wildcards: config["defenses"][wildcards.defense]["training"].get("iterations", 1)
+    priority: lambda wildcards: CLASSIFIERS[wildcards.defense]["settings"].get("iterations", 1)
     conda:
         "../envs/pipeline.yaml"
     threads: 1
@@ -37,18 +37,18 @@ rule train:
         checkpoint_epochs=config["training"]["checkpoint_epochs"],
     params:
         stem=subpath(output.model, strip_suffix=".pt"),
-        settings=lambda wildcards: DEFENSE_SETTINGS[wildcards.defense],
+        settings=lambda wildcards: json.dumps(CLASSIFIERS[wildcards.defense]["settings"], sort_keys=True),
         epsilon=lookup("datasets/{dataset}/epsilon", within=config),
-        network=config["network"],
+        network=lambda wildcards: CLASSIFIERS[wildcards.defense]["network"],
         seeds=SEEDS,
-        examples=config["training"]["examples"],
+        examples=lambda wildcards: CLASSIFIERS[wildcards.defense]["training"]["examples"],
         subset_seed=config["subset_seed"],
-        epochs=config["training"]["epochs"],
-        batch_size=config["training"]["batch_size"],
-        learning_rate=config["training"]["learning_rate"],
-        monitor_examples=config["training"]["monitor_examples"],
-        monitor_iterations=config["training"]["monitor_iterations"],
-        by_name=lambda wildcards: TRAINING_BY_NAME,
+        epochs=lambda wildcards: CLASSIFIERS[wildcards.defense]["training"]["epochs"],
+        batch_size=lambda wildcards: CLASSIFIERS[wildcards.defense]["training"]["batch_size"],
+        learning_rate=lambda wildcards: CLASSIFIERS[wildcards.defense]["training"]["learning_rate"],
+        monitor_examples=lambda wildcards: CLASSIFIERS[wildcards.defense]["training"]["monitor_examples"],
+        monitor_iterations=lambda wildcards: CLASSIFIERS[wildcards.defense]["training"]["monitor_iterations"],
+        by_name=lambda wildcards: training_by_name(wildcards.defense),
     shell:
         """
         exec python3 src/train.py \

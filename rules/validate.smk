@@ -80,15 +80,41 @@ def wrong_together(config):
     for name, dataset in config["datasets"].items():
         if dataset["title"] == "Training time":
             yield "datasets.{}.title: Table I has a part of its own that is called 'Training time'".format(name)
-    epochs = config["training"]["epochs"]
     for name, defense in config["defenses"].items():
-        method, reset_epochs = defense["training"]["method"], defense["training"].get("reset_epochs", epochs)
+        method = defense["training"]["method"]
         if not Path(workflow.basedir, "src/advtrain/defenses", "{}.py".format(method)).is_file():
             yield "defenses.{}.training.method: there is no src/advtrain/defenses/{}.py".format(name, method)
-        if epochs > reset_epochs and epochs % reset_epochs:
-            yield "training.epochs: {} ends within a cycle of defenses.{} ({} epochs), where robustness is low".format(
-                epochs, name, reset_epochs
-            )
+    yield from broken_cycles(config)
+    choices = config["variants"]["choices"]
+    for key in ("name", "title"):
+        given = [choice[key] for choice in choices]
+        for value in sorted({value for value in given if given.count(value) > 1}):
+            yield "variants.choices: two have the {} {!r}".format(key, value)
+
+
+def broken_cycles(config):
+    """A line for each training that would end within a cycle of resets, where robustness is low."""
+    epochs = config["training"]["epochs"]
+    resets = {name: defense["training"].get("reset_epochs", epochs) for name, defense in config["defenses"].items()}
+    trainings = [("training.epochs", epochs, "defenses.{}".format(name), reset) for name, reset in resets.items()]
+    trainings += [("training.epochs", epochs, "ablation", reset) for reset in config["ablation"]["reset_epochs"]]
+    trainings += [
+        (
+            "variants.choices, {}: training.epochs".format(choice["name"]),
+            choice["training"]["epochs"],
+            "defenses.{}".format(name),
+            resets[name],
+        )
+        for choice in config["variants"]["choices"]
+        for name in config["variants"]["defenses"]
+        if name in resets and "epochs" in choice.get("training", {})
+    ]
+    for key, trained, of, reset in trainings:
+        if trained > reset and trained % reset:
+            yield "{}: {} ends within a cycle of {} ({} epochs), where robustness is low".format(key, trained, of, reset)
+    never = [reset for reset in config["ablation"]["reset_epochs"] if reset >= epochs]
+    if len(never) > 1:
+        yield "ablation.reset_epochs: {} are all never in {} epochs; keep one".format(", ".join(map(str, never)), epochs)
 
 
 def wrong(config):

@@ -18,6 +18,11 @@ from synthetic import write_synthetic_dataset
 REPOSITORY = Path(__file__).parents[1]
 WORKFLOW = ("Snakefile", "rules", "src", "config", "envs", "profiles", "report")
 DATASETS = ("mnist", "fmnist")
+VARIANTS = [
+    {"name": "predicted_labels", "title": "Predicted labels", "settings": {"labels": "predicted"}},
+    {"name": "batch_16", "title": "Batch 16", "training": {"batch_size": 16}},
+    {"name": "as_it_is", "title": "Three epochs, as before", "training": {"epochs": 3}},
+]
 DEFENSES = ("vanilla", "fgsm_adv", "atda", "proposed", "bim10_adv", "bim30_adv")
 
 
@@ -154,11 +159,13 @@ def make_workspace(folder: Path) -> Workspace:
             "monitor_iterations": 2,
             "checkpoint_epochs": 1,
         },
-        "evaluation": {"examples": 48, "batch_size": 48, "sweep_iterations": [1, 2, 10, 30]},
+        "evaluation": {"examples": 48, "batch_size": 48, "sweep_iterations": [1, 2, 10, 30], "fixed_step": {"iterations": [3]}},
         "strong": {"examples": 32, "pgd": {"iterations": 4, "restarts": 2}},
         "autoattack": {"apgd_examples": 4, "fab_square_examples": 2, "batch_size": 4},
         "audit": {"square_queries": 20, "noise_draws": 2},
         "timing": {"blocks": 2, "steps_per_block": 1},
+        "ablation": {"step_divisors": [10, 1], "reset_epochs": [1, 3]},
+        "variants": {"choices": VARIANTS},
     }
     (folder / "config" / "tiny.yaml").write_text(yaml.safe_dump(config))
     return Workspace(folder)

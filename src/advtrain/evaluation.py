@@ -40,10 +40,36 @@ def sweep_bim(model: nn.Module, data: Examples, *, epsilon: float, iterations: l
 def trace_bim(model: nn.Module, data: Examples, *, epsilon: float, iterations: int, batch_size: int) -> Iterator[Row]:
     """Accuracy after each iterate 0..N of one BIM(N) of epsilon / N a step (Liu et al. 2019, Figure 2).
 
-    The logits of an iterate are those of the gradient of the step that leaves it, so the whole trace costs one forward pass
-    more than the attack. Arguments and rows as in `sweep_bim`; yields N + 1 figures.
+    Arguments and rows as in `sweep_bim`; yields N + 1 figures.
     """
     step_size = epsilon / iterations
+    right = _right_after_each(model, data, epsilon=epsilon, step_size=step_size, iterations=iterations, batch_size=batch_size)
+    for iterate, outcomes in enumerate(right):
+        yield from _rows("bim", outcomes, epsilon=epsilon, step_size=step_size, iterations=iterations, iterate=iterate)
+
+
+def fixed_step_bim(
+    model: nn.Module, data: Examples, *, epsilon: float, divisor: float, iterations: list[int], batch_size: int
+) -> Iterator[Row]:
+    """Accuracy under BIM of epsilon / divisor a step whatever the number of steps, where the paper's step is epsilon / N.
+
+    With divisor 10 it is the iterative attack that ATDA is evaluated with by its authors' code (Song et al. 2019), so one that
+    the paper may have used. Other arguments and rows as in `sweep_bim`, but for the attack's name; yields a figure for each N.
+    """
+    step_size, most = epsilon / divisor, max(iterations, default=0)
+    right = _right_after_each(model, data, epsilon=epsilon, step_size=step_size, iterations=most, batch_size=batch_size)
+    for n in iterations:
+        yield from _rows("bim_fixed_step", right[n], epsilon=epsilon, step_size=step_size, iterations=n)
+
+
+def _right_after_each(
+    model: nn.Module, data: Examples, *, epsilon: float, step_size: float, iterations: int, batch_size: int
+) -> Tensor:
+    """Which examples are right after each iterate 0..N of one BIM, [N + 1, n], or [N + 1, S, n] for an ensemble.
+
+    The logits of an iterate are those of the gradient of the step that leaves it, so it costs one forward pass more than the
+    attack.
+    """
     right = []
     for x, y in batches(data, batch_size):
         x, y = for_each(model, x), for_each(model, y)
@@ -54,8 +80,7 @@ def trace_bim(model: nn.Module, data: Examples, *, epsilon: float, iterations: i
             logits.append(before)
         logits.append(predict(model, x_adv))
         right.append(torch.stack(logits).argmax(dim=-1) == y)
-    for iterate, outcomes in enumerate(torch.cat(right, dim=-1)):
-        yield from _rows("bim", outcomes, epsilon=epsilon, step_size=step_size, iterations=iterations, iterate=iterate)
+    return torch.cat(right, dim=-1)
 
 
 @dataclass(frozen=True)

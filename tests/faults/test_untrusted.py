@@ -194,7 +194,8 @@ def test_scripts_make_no_path_of_a_name(script: str, tmp_path: Path, monkeypatch
         **{"monitor-examples": "16", "monitor-iterations": "1", "checkpoint-epochs": "1"},
         **{"checkpoint": "out/m.checkpoint", "model": "out/m.pt", "history": "out/m.parquet"},
     }
-    own = {"sweep_bim": {"iterations": "1"}, "strong": {"pgd": PGD}}
+    fixed_step = {"fixed-step-divisor": "10", "fixed-step-iterations": "1"}
+    own = {"sweep_bim": {"iterations": "1", **fixed_step}, "strong": {"pgd": PGD}}
     before = files_in(tmp_path.parent)
     for name, options in {"train": trained, script: own.get(script, trained)}.items():
         prefix = "train" if name == "train" else "t10k"

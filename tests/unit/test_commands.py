@@ -146,10 +146,16 @@ def test_a_stopped_training_goes_on_at_its_checkpoint(interrupted: dict[str, str
     assert len(epochs) == 3, "three of the four epochs were left"
 
 
+def test_a_checkpoint_serves_a_training_of_more_epochs(interrupted: dict[str, str]) -> None:
+    result = run("train", {**interrupted, "epochs": "3"})
+    assert result.exit_code == 0
+    assert len(result.stderr.splitlines()) == 1 + 5, "five of the six epochs were left"
+
+
 @pytest.mark.parametrize(
     ("option", "value", "named"),
     [
-        ("epochs", "3", "epochs was 2, is 3"),
+        ("batch-size", "16", "batch_size was 32, is 16"),
         ("epsilon", "0.2", "epsilon was 0.3, is 0.2"),
         ("examples", "65", "data was"),
         ("subset-seed", "1", "data was"),
@@ -205,14 +211,17 @@ def cell_options(train_options: dict[str, str], tmp_path: Path) -> dict[str, str
     }
 
 
+FIXED_STEP = {"fixed-step-divisor": "10", "fixed-step-iterations": "2"}
+SWEEP = {"iterations": "1,2", **FIXED_STEP}
 PGD = '{"iterations": 4, "step_factor": 2.5, "restarts": 2, "seed": 0}'
 
 
 @pytest.mark.parametrize(
     ("script", "own", "wrong", "named"),
     [
-        ("sweep_bim", {"iterations": "1,2"}, {}, "m.pt: damaged"),
-        ("sweep_bim", {"iterations": "1,2"}, {"epsilon": "0"}, "epsilon is 0.0"),
+        ("sweep_bim", SWEEP, {}, "m.pt: damaged"),
+        ("sweep_bim", SWEEP, {"epsilon": "0"}, "epsilon is 0.0"),
+        ("sweep_bim", SWEEP, {"fixed-step-divisor": "0"}, "0.0 is not in the range"),
         ("trace_bim", {}, {"iterations": "0"}, "0 is not in the range"),
         ("strong", {"pgd": PGD}, {}, "m.pt: damaged"),
         ("strong", {}, {"pgd": '{"iterations": 4}'}, "it needs iterations, step_factor, restarts and seed"),
@@ -235,18 +244,18 @@ def test_a_cuda_graph_is_for_cuda(train_options: dict[str, str], tmp_path: Path)
         assert all(torch.equal(tensor, weights[1][seed][name]) for name, tensor in state.items())
 
 
-@pytest.mark.parametrize(("script", "iterations"), [("sweep_bim", "1,2"), ("trace_bim", "2")])
+@pytest.mark.parametrize(("script", "own"), [("sweep_bim", SWEEP), ("trace_bim", {"iterations": "2"})])
 def test_all_seeds_at_once_give_the_table_of_one_by_one(
     cell_options: dict[str, str],
     train_options: dict[str, str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     script: str,
-    iterations: str,
+    own: dict[str, str],
 ) -> None:
     """As on a GPU; rounding has not turned a decision of these."""
     assert run("train", train_options).exit_code == 0
-    options = {**cell_options, "model": train_options["model"], "iterations": iterations}
+    options = {**cell_options, "model": train_options["model"], **own}
     tables = []
     for at_once in (False, True):
         monkeypatch.setattr("cell.quicker_at_once", lambda device, answer=at_once: answer)

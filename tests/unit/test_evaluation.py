@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from advtrain.accuracy import right_under, right_under_bim
 from advtrain.attacks import bim, bim_steps
 from advtrain.datasets import Examples
-from advtrain.evaluation import sweep_bim, trace_bim
+from advtrain.evaluation import fixed_step_bim, sweep_bim, trace_bim
 from advtrain.networks import initialise, small_cnn
 
 BUDGET = {"epsilon": 0.2, "batch_size": 40}
@@ -47,6 +47,19 @@ def test_the_trace_ends_where_the_sweep_is(network: nn.Module, examples: Example
     (*_, last) = trace_bim(network, examples, iterations=5, **BUDGET)
     (*_, swept) = sweep_bim(network, examples, iterations=[5], **BUDGET)
     assert last == swept
+
+
+def test_with_a_fixed_step_more_iterations_go_on_from_where_fewer_end(network: nn.Module, examples: Examples) -> None:
+    """Unlike BIM(N) of epsilon / N a step, which all have the same length of path."""
+    rows = list(fixed_step_bim(network, examples, divisor=4, iterations=[4, 9], **BUDGET))
+    assert [(row["attack"], row["iterations"], row["iterate"]) for row in rows] == [
+        ("bim_fixed_step", 4, 4),
+        ("bim_fixed_step", 9, 9),
+    ]
+    for row in rows:
+        assert row["step_size"] == 0.05
+        x_adv = bim(network, examples.x, examples.y, epsilon=0.2, step_size=0.05, iterations=row["iterations"])
+        assert row["correct"] == accuracy(network, x_adv, examples.y)
 
 
 def test_the_trace_costs_one_forward_pass_more_than_the_attack(network: nn.Module, examples: Examples) -> None:
