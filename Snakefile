@@ -27,6 +27,7 @@ include: "rules/audit.smk"
 include: "rules/timing.smk"
 include: "rules/paper.smk"
 include: "rules/claims.smk"
+include: "rules/variants.smk"
 
 
 rule all:

@@ -128,6 +128,14 @@ DEFENSE_TITLES = json.dumps({name: config["defenses"][name]["title"] for name in
 DEFENSE_FAMILIES = json.dumps({name: config["defenses"][name]["family"] for name in DEFENSES})
 
 
+CHOICES = json.dumps(
+    {
+        defense: {defense: "As configured", **{name: choice["title"] for name, choice in VARIANTS[defense].items()}}
+        for defense in VARIANTS
+    }
+).replace("<", "\\u003c")
+
+
 # Snakemake compares a rule's params as a set of values without their names, so an exchange of two numbers would rerun nothing.
 # These go into the params beside the numbers and tell them apart.
 def training_by_name(classifier):

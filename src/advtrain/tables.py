@@ -51,7 +51,7 @@ def table_1(
         for dataset, group in datasets.items():
             printed = dict(zip(paper.COLUMNS, paper.TABLE_1.get(defense, {}).get(dataset, ()), strict=False))
             for column in ATTACKS:
-                cell = _select(evaluations, dataset, defense, column)
+                cell = select(evaluations, dataset, defense, column)
                 found = statistics.accuracy(cell)
                 rows.append(
                     {
@@ -91,7 +91,7 @@ def differences(evaluations: pd.DataFrame, datasets: Mapping[str, str], defenses
     """
     rows = []
     for dataset, (less, defense), column in itertools.product(datasets, itertools.combinations(defenses, 2), ATTACKS):
-        found = statistics.difference(*(_select(evaluations, dataset, name, column) for name in (defense, less)))
+        found = statistics.difference(*(select(evaluations, dataset, name, column) for name in (defense, less)))
         figures = {name: 100 * getattr(found, name) for name in ("mean", "std", "lower", "upper")}
         rows.append({"dataset": dataset, "column": column, "defense": defense, "less": less, **figures, "seeds": found.seeds})
     return pd.DataFrame(rows)
@@ -157,8 +157,12 @@ def differences_page(table: pd.DataFrame, datasets: Mapping[str, str], defenses:
     return [Section("", note), *sections]
 
 
-def _select(evaluations: pd.DataFrame, dataset: str, defense: str, column: str) -> pd.DataFrame:
-    """The rows of one figure, one for each seed."""
+def select(evaluations: pd.DataFrame, dataset: str, defense: str, column: str) -> pd.DataFrame:
+    """The evaluation table's rows of one figure of `ATTACKS`, one for each seed.
+
+    Raises:
+        InputError: it was not evaluated.
+    """
     cell = evaluations[(evaluations["dataset"] == dataset) & (evaluations["defense"] == defense)]
     if column.startswith("BIM("):
         iterations = int(column[4:-1])
