@@ -27,7 +27,9 @@ include: "rules/audit.smk"
 include: "rules/timing.smk"
 include: "rules/paper.smk"
 include: "rules/claims.smk"
+include: "rules/cost.smk"
 include: "rules/variants.smk"
+include: "rules/publish.smk"
 
 
 rule all:
@@ -39,6 +41,7 @@ rule all:
         table=multiext("<results>/table1", ".parquet", ".csv", ".md", ".tex", ".html"),
         differences=multiext("<results>/differences", ".parquet", ".md", ".html"),
         claims=multiext("<results>/claims", ".parquet", ".md", ".html"),
+        cost=multiext("<results>/cost", ".parquet", ".md", ".html"),
         figures=expand(
             "<results>/{figure}.{format}",
             figure=["figure1", "figure2", "table1_bars", "transfer", "histories"],

@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from benchmarks import jobs
+from advtrain.results import read_table
 from benchmarks.ground import Ground
 from benchmarks.measure import interleave
 
@@ -52,10 +52,17 @@ def measure(ground: Ground) -> pd.DataFrame:
         whole = interleave({"whole DAG": partial(_run_afresh, folder)}, ROUNDS).assign(case=SCHEDULING, threads=CORES)
     table = pd.concat([starts, whole], ignore_index=True).assign(device="cpu")
     table["jobs"] = table["contender"].map(dict(counts)).fillna(counts.total()).astype(int)
-    quick = jobs.quick_run(REPOSITORY / "results/quick", REPOSITORY / "docs/results/quick/jobs.csv")
-    seconds = dict(zip(quick["rule"], quick["seconds"], strict=True))
+    seconds = quick_seconds(REPOSITORY / "results/quick/cost.parquet", REPOSITORY / "docs/results/quick/cost.parquet")
     table["quick_seconds"] = table["contender"].map(seconds | ({"whole DAG": sum(seconds.values())} if seconds else {}))
     return table
+
+
+def quick_seconds(here: Path, published: Path) -> dict[str, float]:
+    """Seconds of all jobs of each rule in the quick run of this machine, else in the one that was published, else none."""
+    for table in (here, published):
+        if table.exists():
+            return dict(read_table(table).to_pandas().groupby("rule")["seconds"].sum())
+    return {}
 
 
 def count_jobs(dry_run: str) -> Counter[str]:

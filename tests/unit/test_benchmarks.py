@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 import yaml
@@ -18,8 +19,9 @@ from advtrain import defenses
 from advtrain.attacks import bim
 from advtrain.datasets import Examples
 from advtrain.networks import initialise, small_cnn
+from advtrain.results import write_table
 from advtrain.training import Trainer
-from benchmarks import attack, jobs, limit, measure, plain
+from benchmarks import attack, limit, measure, plain
 from benchmarks.bench import PARTS, conditions, tidy
 from benchmarks.epochs import PLAIN_LOOP
 from benchmarks.evaluation import AFRESH, SHARED, Cell
@@ -28,7 +30,7 @@ from benchmarks.ground import CONFIG, Ground
 from benchmarks.kept import WITHOUT
 from benchmarks.limit import share_of_peak
 from benchmarks.measure import interleave, quartiles, ratios
-from benchmarks.overhead import SCHEDULING, START, count_jobs, output_options, workflow_of_stubs
+from benchmarks.overhead import SCHEDULING, START, count_jobs, output_options, quick_seconds, workflow_of_stubs
 from benchmarks.page import NOT_MEASURED, SECTIONS, page
 from benchmarks.peers import OURS, Task
 from benchmarks.plot import PANELS, plot
@@ -217,28 +219,13 @@ def test_jobs_are_counted_by_the_scripts_of_a_dry_run() -> None:
     }
 
 
-def test_the_seconds_of_a_rule_are_those_of_all_its_jobs(tmp_path: Path) -> None:
-    for name, seconds in {"train/mnist/atda": 2.5, "train/fmnist/atda": 4.0, "table1": 1.0}.items():
-        file = tmp_path / f"{name}.tsv"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(f"s\th:m:s\n{seconds}\t0:00:01\n")
-    assert jobs.seconds_by_rule(tmp_path).to_numpy().tolist() == [["table1", 1, 1.0], ["train", 2, 6.5]]
-
-
 def test_a_published_run_stands_in_for_one_that_is_not_here(tmp_path: Path) -> None:
-    published = tmp_path / "jobs.csv"
-    assert jobs.quick_run(tmp_path / "none", published).empty
-    published.write_text("rule,jobs,seconds\ntrain,2,6.5\n")
-    assert jobs.quick_run(tmp_path / "none", published).to_numpy().tolist() == [["train", 2, 6.5]]
-
-
-def test_a_run_that_is_here_is_kept_to_be_published(tmp_path: Path) -> None:
-    file = tmp_path / "quick" / "benchmarks" / "train" / "mnist" / "proposed.tsv"
-    file.parent.mkdir(parents=True)
-    file.write_text("s\tcpu_time\n2.5\t2.0\n")
-    table = jobs.quick_run(tmp_path / "quick", tmp_path / "jobs.csv")
-    assert (tmp_path / "quick" / "jobs.csv").read_text() == "rule,jobs,seconds\ntrain,1,2.5\n"
-    assert table.equals(jobs.quick_run(tmp_path / "none", tmp_path / "quick" / "jobs.csv"))
+    here, published = tmp_path / "results" / "cost.parquet", tmp_path / "docs" / "cost.parquet"
+    assert quick_seconds(here, published) == {}
+    for file, seconds in ((published, 4.0), (here, 2.5)):
+        rows = [{"rule": "train", "seconds": seconds}, {"rule": "train", "seconds": 1.0}, {"rule": "audit", "seconds": 0.5}]
+        write_table(pa.Table.from_pylist(rows), file, {})
+        assert quick_seconds(here, published) == {"train": seconds + 1, "audit": 0.5}
 
 
 def test_the_stub_makes_the_files_behind_output_options_and_no_others(tmp_path: Path) -> None:

@@ -24,11 +24,13 @@ USES = {
     "autoattack": LEARNING | ATTACKS,
     "claims": TABLES | STATISTICS | TEMPLATES,
     "collect": set(),
+    "cost": TABLES,
     "differences": TABLES | STATISTICS,
     "download": set(),
     "figure1": TABLES | STATISTICS | DRAWING,
     "figure2": TABLES | STATISTICS | DRAWING,
     "histories": TABLES | STATISTICS | DRAWING,
+    "publish": TABLES,
     "strong": LEARNING,
     "sweep_bim": LEARNING,
     "table1": TABLES | STATISTICS,
@@ -38,6 +40,7 @@ USES = {
     "train": LEARNING,
     "transfer": LEARNING,
     "transfer_map": TABLES | STATISTICS | DRAWING,
+    "variants": TABLES | STATISTICS,
 }
 SHARED = {"cell", "command"}
 
