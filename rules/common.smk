@@ -91,13 +91,15 @@ def variants(defense):
     return {
         name: choice
         for name, choice in choices.items()
-        if choice.get("settings", {}).keys() <= own["settings"].keys() and trained_with(defense, **changes(choice)) != own
+        if defense in choice.get("defenses", [defense])
+        and choice.get("settings", {}).keys() <= own["settings"].keys()
+        and trained_with(defense, **changes(choice)) != own
     }
 
 
 def changes(choice):
     """What a choice of `variants` changes."""
-    return {key: value for key, value in choice.items() if key not in ("name", "title")}
+    return {key: value for key, value in choice.items() if key not in ("name", "title", "defenses")}
 
 
 ABLATED = ablated()
