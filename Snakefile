@@ -29,6 +29,7 @@ include: "rules/paper.smk"
 include: "rules/claims.smk"
 include: "rules/cost.smk"
 include: "rules/variants.smk"
+include: "rules/ablation.smk"
 include: "rules/publish.smk"
 
 
@@ -39,11 +40,13 @@ rule all:
         histories=HISTORIES,
         audit=multiext("<results>/audit", ".parquet", ".md", ".html"),
         table=multiext("<results>/table1", ".parquet", ".csv", ".md", ".tex", ".html"),
+        against_paper=multiext("<results>/against_paper", ".parquet", ".md", ".html"),
         differences=multiext("<results>/differences", ".parquet", ".md", ".html"),
         claims=multiext("<results>/claims", ".parquet", ".md", ".html"),
+        pareto="<results>/pareto.parquet",
         cost=multiext("<results>/cost", ".parquet", ".md", ".html"),
         figures=expand(
             "<results>/{figure}.{format}",
-            figure=["figure1", "figure2", "table1_bars", "transfer", "histories"],
+            figure=["figure1", "figure2", "table1_bars", "pareto", "transfer", "histories"],
             format=["svg", "pdf", "png"],
         ),

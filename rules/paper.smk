@@ -1,7 +1,9 @@
 """The paper's table and figures.
 
 Input: the evaluations of all cells, the timing, and the audit, whose failures Table I marks.
-Output: <results>/table1.parquet, .csv, .md, .tex, .html; <results>/differences.parquet, .md, .html; <results>/figure1, figure2, table1_bars as .svg, .pdf, .png.
+Output: <results>/table1.parquet, .csv, .md, .tex, .html; <results>/against_paper.parquet, .md, .html;
+<results>/differences.parquet, .md, .html; <results>/figure1, figure2, table1_bars, pareto as .svg, .pdf, .png;
+<results>/pareto.parquet.
 """
 
 
@@ -51,6 +53,45 @@ rule table1:
             --csv {output.csv:q} \
             --md {output.md:q} \
             --tex {output.tex:q} \
+            --html {output.html:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule against_paper:
+    input:
+        table="<results>/table1.parquet",
+        script="src/against_paper.py",
+        code=[*TABLE_CODE, "src/advtrain/against_paper.py"],
+    output:
+        parquet="<results>/against_paper.parquet",
+        md="<results>/against_paper.md",
+        html=report(
+            "<results>/against_paper.html",
+            caption="../report/against_paper.rst",
+            category="The paper",
+            labels={"result": "Against the paper"},
+        ),
+    log:
+        "<results>/logs/against_paper.log",
+    benchmark:
+        "<results>/benchmarks/against_paper.tsv"
+    localrule: True
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem="1GB",
+        runtime="10m",
+    params:
+        scale=SCALE,
+    shell:
+        """
+        exec python3 src/against_paper.py \
+            --table {input.table:q} \
+            --scale {params.scale:q} \
+            --parquet {output.parquet:q} \
+            --md {output.md:q} \
             --html {output.html:q} \
             >{log:q} 2>&1
         """
@@ -213,6 +254,57 @@ rule table1_bars:
         exec python3 src/table1_bars.py \
             --table {input.table:q} \
             --families {params.families:q} \
+            --figure {output.svg:q} \
+            --figure {output.pdf:q} \
+            --figure {output.png:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule pareto:
+    input:
+        evaluations=EVALUATIONS,
+        timing="<results>/timing.parquet",
+        script="src/pareto.py",
+        code=[
+            *FIGURE_CODE,
+            "src/advtrain/audit.py",
+            "src/advtrain/criteria.py",
+            "src/advtrain/pareto.py",
+            "src/advtrain/tables.py",
+        ],
+    output:
+        parquet="<results>/pareto.parquet",
+        svg=report(
+            "<results>/pareto.svg",
+            caption="../report/pareto.rst",
+            category="Beyond the paper",
+            labels={"result": "Robustness and price"},
+        ),
+        pdf="<results>/pareto.pdf",
+        png="<results>/pareto.png",
+    log:
+        "<results>/logs/pareto.log",
+    benchmark:
+        "<results>/benchmarks/pareto.tsv"
+    localrule: True
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem="1GB",
+        runtime="10m",
+    params:
+        datasets=lambda wildcards: DATASET_TITLES,
+        defenses=lambda wildcards: DEFENSE_TITLES,
+    shell:
+        """
+        exec python3 src/pareto.py \
+            {input.evaluations:q} \
+            --timing {input.timing:q} \
+            --datasets {params.datasets:q} \
+            --defenses {params.defenses:q} \
+            --parquet {output.parquet:q} \
             --figure {output.svg:q} \
             --figure {output.pdf:q} \
             --figure {output.png:q} \

@@ -1,7 +1,8 @@
 """Publishing: the small result files of a run, where people read them without running anything.
 
 Input: the tables and figures of a run.
-Output: docs/results/{name of the results' folder}/, a copy of each; about.md, about_variants.md, what made them.
+Output: docs/results/{name of the results' folder}/, a copy of each; about.md, about_variants.md and about_ablation.md,
+what made them.
 
 No rule asks for these and no file there is ever written by hand: `snakemake --configfile config/quick.yaml -- publish`.
 """
@@ -9,8 +10,13 @@ No rule asks for these and no file there is ever written by hand: `snakemake --c
 RESULTS = Path(config["pathvars"]["results"])
 PUBLISHED_AS = RESULTS.name if RESULTS.parent != Path() else "paper"
 PUBLISHED = [
-    *expand("{table}.{format}", table=["table1", "differences", "claims", "audit", "cost"], format=["md", "parquet"]),
-    *expand("{figure}.svg", figure=["figure1", "figure2", "table1_bars", "transfer", "histories"]),
+    *expand(
+        "{table}.{format}",
+        table=["table1", "against_paper", "differences", "claims", "audit", "cost"],
+        format=["md", "parquet"],
+    ),
+    *expand("{figure}.svg", figure=["figure1", "figure2", "table1_bars", "pareto", "transfer", "histories"]),
+    "pareto.parquet",
     "timing.parquet",
     "timing_blocks.parquet",
     *expand("{dataset}/{defense}.parquet", dataset=DATASETS, defense=DEFENSES),
@@ -18,6 +24,7 @@ PUBLISHED = [
     *expand("transfer/{dataset}.parquet", dataset=DATASETS),
 ]
 PUBLISHED_OF_VARIANTS = multiext("variants", ".md", ".parquet")
+PUBLISHED_OF_ABLATION = multiext("ablation", ".md", ".parquet", ".svg")
 COMMAND = "snakemake --cores 2 {}-- ".format(
     "" if PUBLISHED_AS == "paper" else "--configfile config/{}.yaml ".format(PUBLISHED_AS)
 )
@@ -68,3 +75,15 @@ use rule publish as publish_variants with:
         about="docs/results/{}/about_variants.md".format(PUBLISHED_AS),
     log:
         "<results>/logs/publish_variants.log",
+
+
+use rule publish as publish_ablation with:
+    input:
+        files=expand("<results>/{file}", file=PUBLISHED_OF_ABLATION),
+        script="src/publish.py",
+        code="src/advtrain/published.py",
+    output:
+        files=expand("docs/results/{name}/{file}", name=PUBLISHED_AS, file=PUBLISHED_OF_ABLATION),
+        about="docs/results/{}/about_ablation.md".format(PUBLISHED_AS),
+    log:
+        "<results>/logs/publish_ablation.log",

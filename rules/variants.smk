@@ -7,10 +7,11 @@ Output: <results>/variants.parquet, .md, .html, how near to the paper's Table I 
 
 rule variants:
     input:
-        sweeps=expand(
-            "<results>/evaluations/{dataset}/{classifier}.sweep.parquet",
+        evaluations=expand(
+            "<results>/evaluations/{dataset}/{classifier}.{evaluation}.parquet",
             dataset=DATASETS,
             classifier=[name for defense in VARIANTS for name in [defense, *VARIANTS[defense]]],
+            evaluation=["sweep", "trace"],
         ),
         script="src/variants.py",
         code=[*TABLE_CODE, "src/advtrain/variants.py"],
@@ -43,7 +44,7 @@ rule variants:
     shell:
         """
         exec python3 src/variants.py \
-            {input.sweeps:q} \
+            {input.evaluations:q} \
             --classifiers {params.classifiers:q} \
             --datasets {params.datasets:q} \
             --defenses {params.defenses:q} \

@@ -15,7 +15,7 @@ TITLE = "What the paper leaves open"
 
 
 @click.command(cls=Command)
-@click.argument("sweeps", nargs=-1, required=True, type=FILE)
+@click.argument("evaluations", nargs=-1, required=True, type=FILE)
 @click.option(
     "--classifiers", required=True, type=Json(), help="For each defense the title of each choice, by classifier; JSON."
 )
@@ -27,7 +27,7 @@ TITLE = "What the paper leaves open"
 @click.option("--md", required=True, type=FILE, help="Output: the table as people read it.")
 @click.option("--html", required=True, type=FILE, help="Output: the same as a page.")
 def main(
-    sweeps: tuple[Path, ...],
+    evaluations: tuple[Path, ...],
     classifiers: dict[str, dict[str, str]],
     datasets: dict[str, str],
     defenses: dict[str, str],
@@ -37,10 +37,10 @@ def main(
     md: Path,
     html: Path,
 ) -> None:
-    """Compare the choices from the SWEEPS of all classifiers, the tables of sweep_bim.py."""
-    rows = pa.concat_tables([read_table(path) for path in sweeps]).to_pandas()
+    """Compare the choices from the EVALUATIONS of all classifiers, the tables of sweep_bim.py and trace_bim.py."""
+    rows = pa.concat_tables([read_table(path) for path in evaluations]).to_pandas()
     table = variants.variants_table(rows, classifiers, list(datasets), f"BIM of ε/{fixed_step_divisor:g} a step")
-    inputs = read_provenances(sweeps)
+    inputs = read_provenances(evaluations)
     write_table(pa.Table.from_pandas(table, preserve_index=False), parquet, provenance({"scale": scale}, inputs=inputs))
     sections = variants.page(table, datasets, defenses, scale)
     write_text(md, to_markdown(TITLE, sections))

@@ -15,7 +15,7 @@ def variants_table(
     """Our figures under each choice beside the paper's: a row for each figure.
 
     Args:
-        evaluations: the rows of `evaluation.sweep_bim` and `evaluation.fixed_step_bim` of all classifiers.
+        evaluations: the rows of `evaluation.sweep_bim`, `trace_bim` and `fixed_step_bim` of all classifiers.
         classifiers: for each defense the title of each choice, by the name of the classifier that is trained so; that of the
             defense itself first.
         datasets: names of the data sets, in order.

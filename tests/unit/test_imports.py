@@ -19,6 +19,8 @@ COMPILER = {"torch._dynamo", "torch._inductor", "sympy"}
 HEAVY = DRAWING | TEMPLATES | STATISTICS | TABLES | LEARNING | ATTACKS | SOURCES | COMPILER
 
 USES = {
+    "ablation": TABLES | STATISTICS | DRAWING,
+    "against_paper": TABLES | STATISTICS,
     "audit": TABLES,
     "audit_model": LEARNING,
     "autoattack": LEARNING | ATTACKS,
@@ -30,6 +32,7 @@ USES = {
     "figure1": TABLES | STATISTICS | DRAWING,
     "figure2": TABLES | STATISTICS | DRAWING,
     "histories": TABLES | STATISTICS | DRAWING,
+    "pareto": TABLES | STATISTICS | DRAWING,
     "publish": TABLES,
     "strong": LEARNING,
     "sweep_bim": LEARNING,
