@@ -6,14 +6,13 @@ Output: <results>/ablation.parquet, .md, .html, the figures beside those of the 
 """
 
 
-# BIM(10) is in the trace where that is its number of iterations, else in the sweep.
 rule ablation:
     input:
         evaluations=expand(
             "<results>/evaluations/{dataset}/{classifier}.{evaluation}.parquet",
             dataset=DATASETS,
             classifier=ABLATED,
-            evaluation=["sweep", "trace", "strong"],
+            evaluation=[*TABLE_1_BIM, "strong"],
         ),
         script="src/ablation.py",
         code=[*TABLE_CODE, "src/advtrain/ablation.py", "src/advtrain/ablation_map.py", "src/advtrain/figures.py"],

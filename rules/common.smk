@@ -150,6 +150,7 @@ TIMING_BY_NAME = json.dumps({**config["timing"], "cuda_graph": config["cuda_grap
 
 # The trace is BIM(trace_iterations) already, so the sweep leaves that N to it.
 SWEPT = [n for n in config["evaluation"]["sweep_iterations"] if n != config["evaluation"]["trace_iterations"]]
+TABLE_1_BIM = ["sweep", "trace"] if config["evaluation"]["trace_iterations"] in (10, 30) else ["sweep"]
 SWEEP_BY_NAME = json.dumps([SWEPT, config["evaluation"]["fixed_step"]], sort_keys=True)
 PGD = json.dumps(config["strong"]["pgd"], sort_keys=True)
 AUDIT_BY_NAME = json.dumps(config["audit"], sort_keys=True)

@@ -11,7 +11,7 @@ rule variants:
             "<results>/evaluations/{dataset}/{classifier}.{evaluation}.parquet",
             dataset=DATASETS,
             classifier=[name for defense in VARIANTS for name in [defense, *VARIANTS[defense]]],
-            evaluation=["sweep", "trace"],
+            evaluation=TABLE_1_BIM,
         ),
         script="src/variants.py",
         code=[*TABLE_CODE, "src/advtrain/variants.py"],

@@ -12,14 +12,15 @@ from advtrain.results import EVALUATION_SCHEMA, read_provenance, read_table
 from workspace import DATASETS, DEFENSES, Workspace
 
 CELLS = [(dataset, defense) for dataset in DATASETS for defense in DEFENSES]
-PICTURES = ("transfer", "figure1", "figure2", "table1_bars", "histories")
+PICTURES = ("transfer", "figure1", "figure2", "table1_bars", "pareto", "histories")
+PAGES = ("audit", "against_paper", "differences", "claims", "cost")
 
 
 def test_every_file_of_the_design_is_there(finished_run: Workspace) -> None:
     results = finished_run.results
-    expected = ["timing.parquet", "timing_blocks.parquet"]
+    expected = ["timing.parquet", "timing_blocks.parquet", "pareto.parquet"]
     expected += [f"table1.{kind}" for kind in ("parquet", "csv", "md", "tex", "html")]
-    expected += [f"{name}.{kind}" for name in ("audit", "differences", "claims") for kind in ("parquet", "md", "html")]
+    expected += [f"{name}.{kind}" for name in PAGES for kind in ("parquet", "md", "html")]
     expected += [f"{name}.{kind}" for name in PICTURES for kind in ("svg", "pdf", "png")]
     for dataset, defense in CELLS:
         expected += [f"{dataset}/{defense}.parquet"]
@@ -43,6 +44,7 @@ def test_every_cell_has_every_evaluation_of_every_seed_once(finished_run: Worksp
                 [("clean", 0, 0), ("fgsm", 1, 1)]
                 + [("bim", n, n) for n in (1, 2, 30)]
                 + [("bim", 10, iterate) for iterate in range(11)]
+                + [("bim_fixed_step", 3, 3)]
                 + [("pgd", 4, 4)] * 5
                 + [("apgd_ce", 100, 100), ("apgd_t", 100, 100), ("fab_t", 100, 100), ("square", 5000, 5000)]
                 + [("autoattack", 0, 0)]
