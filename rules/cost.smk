@@ -9,7 +9,7 @@ Output: <results>/cost.parquet, .md, .html.
 rule cost:
     input:
         histories=HISTORIES,
-        last=multiext("<results>/", "table1.md", "claims.md", "transfer.svg"),
+        last=multiext("<results>/", "table1.parquet", "claims.parquet"),
         script="src/cost.py",
         code="src/advtrain/cost.py",
     output:

@@ -78,7 +78,7 @@ def test_tables_of_values_have_the_titles_as_they_are(hostile: Workspace) -> Non
     assert set(table["group"].to_pylist()) == {DATASET_TITLE, "Training time"}
 
 
-@pytest.mark.parametrize("page", ["table1", "audit", "differences"])
+@pytest.mark.parametrize("page", ["table1", "audit", "against_paper", "differences", "cost"])
 def test_pages_show_titles_and_run_nothing(hostile: Workspace, page: str) -> None:
     text = (hostile.results / f"{page}.html").read_text()
     assert not re.search(r"<(script|img)", text)
@@ -95,7 +95,7 @@ def test_latex_reads_no_file(hostile: Workspace) -> None:
     assert r"\input" not in text
 
 
-@pytest.mark.parametrize("figure", ["figure1", "figure2", "table1_bars", "histories", "transfer"])
+@pytest.mark.parametrize("figure", ["figure1", "figure2", "table1_bars", "pareto", "histories", "transfer"])
 def test_figures_show_titles_and_no_formula(hostile: Workspace, figure: str) -> None:
     """The letters are paths of a font, oblique in a formula, and beside them is a comment that says what they are."""
     picture = (hostile.results / f"{figure}.svg").read_text()

@@ -87,8 +87,8 @@ def test_every_picture_and_page_is_in_the_report_with_a_category_and_a_label(
     made = [file for kind in ("svg", "html") for file in finished_run.results.rglob(f"*.{kind}")]
     assert set(results) == {str(file.relative_to(finished_run.folder)) for file in made}
     categories = {Path(path).name: result["category"] for path, result in results.items()}
-    paper = dict.fromkeys(("table1.html", "figure1.svg", "figure2.svg", "table1_bars.svg"), "The paper")
-    assert categories.items() >= {**paper, "histories.svg": "Training"}.items()
+    paper = dict.fromkeys(("table1.html", "against_paper.html", "figure1.svg", "figure2.svg", "table1_bars.svg"), "The paper")
+    assert categories.items() >= {**paper, "histories.svg": "Training", "pareto.svg": "Beyond the paper"}.items()
     assert "Other" not in categories.values()
     assert all(result["labels"] for result in results.values())
 
