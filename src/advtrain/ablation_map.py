@@ -16,7 +16,7 @@ from advtrain.ablation import is_best, is_papers, step, wide
 from advtrain.figures import as_written
 
 MEASURES = ("BIM(10)", "PGD")
-TITLE_LETTERS = 40
+TITLE_LETTERS = 27
 PAPERS, BEST = "The paper's choice", "The best"
 
 
