@@ -80,3 +80,4 @@ class Integers(click.ParamType[list[int]]):
 
 
 FILE = click.Path(dir_okay=False, path_type=Path)
+FOLDER = click.Path(file_okay=False, path_type=Path)

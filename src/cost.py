@@ -9,12 +9,12 @@ from advtrain import cost
 from advtrain.files import write_text
 from advtrain.pages import to_html, to_markdown
 from advtrain.results import provenance, read_provenance, read_provenances, write_table
-from command import FILE, Command, Json
+from command import FILE, FOLDER, Command, Json
 
 
 @click.command(cls=Command)
 @click.argument("histories", nargs=-1, required=True, type=FILE)
-@click.option("--benchmarks", required=True, type=FILE, help="Folder of the benchmark files of all jobs.")
+@click.option("--benchmarks", required=True, type=FOLDER, help="Folder of the benchmark files of all jobs.")
 @click.option("--datasets", required=True, type=Json(), help="Title of each data set, as a JSON object.")
 @click.option("--defenses", required=True, type=Json(), help="Title of each defense, as a JSON object.")
 @click.option("--parquet", required=True, type=FILE, help="Output: a row for each training and each rule.")

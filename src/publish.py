@@ -9,15 +9,15 @@ from advtrain import published
 from advtrain.files import write_text
 from advtrain.pages import to_markdown
 from advtrain.results import read_provenances
-from command import FILE, Command, Json
+from command import FILE, FOLDER, Command, Json
 
 
 @click.command(cls=Command)
 @click.argument("files", nargs=-1, required=True, type=FILE)
-@click.option("--results", required=True, type=FILE, help="The folder that all FILES are in.")
+@click.option("--results", required=True, type=FOLDER, help="The folder that all FILES are in.")
 @click.option("--config", required=True, type=Json(), help="The configuration of the run, as JSON.")
 @click.option("--command", required=True, help="What a person types to get here.")
-@click.option("--folder", required=True, type=FILE, help="Output: a copy of each file, at its place in the results.")
+@click.option("--folder", required=True, type=FOLDER, help="Output: a copy of each file, at its place in the results.")
 @click.option("--about", required=True, type=FILE, help="Output: what made them, Markdown.")
 def main(files: tuple[Path, ...], results: Path, config: dict[str, Any], command: str, folder: Path, about: Path) -> None:
     """Copy FILES to the folder."""
