@@ -83,4 +83,4 @@ def test_a_published_run_is_one_of_its_configuration(run: Path) -> None:
         assert {key: made[key] for key in expected} == expected, history
         assert made["network"] == config["network"]
     for about in run.glob("about*.md"):
-        assert f"| {config['training']['epochs']} " in re.sub(r" +", " ", about.read_text())
+        assert f"| training.epochs | {config['training']['epochs']} |" in re.sub(r" +", " ", about.read_text())
