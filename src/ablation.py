@@ -45,7 +45,7 @@ def main(
     made = provenance({"classifiers": classifiers, "scale": scale}, inputs=read_provenances(evaluations))
     write_table(pa.Table.from_pandas(table, preserve_index=False), parquet, made)
     sections = page(table, datasets, scale)
-    write_text(md, to_markdown(TITLE, sections))
+    write_text(md, to_markdown("", sections))
     write_text(html, to_html(TITLE, sections))
     save_figure(ablation_map(table, datasets), list(figures))
 

@@ -27,7 +27,7 @@ def main(table_file: Path, scale: str, parquet: Path, md: Path, html: Path) -> N
     made = provenance({"scale": scale}, inputs=read_provenances([table_file]))
     write_table(pa.Table.from_pandas(found, preserve_index=False), parquet, made)
     sections = against_paper.page(found, table, scale)
-    write_text(md, to_markdown(TITLE, sections))
+    write_text(md, to_markdown("", sections))
     write_text(html, to_html(TITLE, sections))
 
 

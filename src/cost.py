@@ -34,7 +34,7 @@ def main(
     inputs = read_provenances(histories)
     write_table(pa.Table.from_pandas(table, preserve_index=False), parquet, provenance({}, inputs=inputs))
     sections = cost.page(table, datasets, defenses, read_provenance(histories[0])["device"])
-    write_text(md, to_markdown("What it took", sections))
+    write_text(md, to_markdown("", sections))
     write_text(html, to_html("What it took", sections))
 
 

@@ -43,7 +43,7 @@ def main(
     inputs = read_provenances(evaluations)
     write_table(pa.Table.from_pandas(table, preserve_index=False), parquet, provenance({"scale": scale}, inputs=inputs))
     sections = variants.page(table, datasets, defenses, scale)
-    write_text(md, to_markdown(TITLE, sections))
+    write_text(md, to_markdown("", sections))
     write_text(html, to_html(TITLE, sections))
 
 
