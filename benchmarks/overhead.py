@@ -52,17 +52,14 @@ def measure(ground: Ground) -> pd.DataFrame:
         whole = interleave({"whole DAG": partial(_run_afresh, folder)}, ROUNDS).assign(case=SCHEDULING, threads=CORES)
     table = pd.concat([starts, whole], ignore_index=True).assign(device="cpu")
     table["jobs"] = table["contender"].map(dict(counts)).fillna(counts.total()).astype(int)
-    seconds = quick_seconds(REPOSITORY / "results/quick/cost.parquet", REPOSITORY / "docs/results/quick/cost.parquet")
+    seconds = quick_seconds(REPOSITORY / "results/quick/cost.parquet")
     table["quick_seconds"] = table["contender"].map(seconds | ({"whole DAG": sum(seconds.values())} if seconds else {}))
     return table
 
 
-def quick_seconds(here: Path, published: Path) -> dict[str, float]:
-    """Seconds of all jobs of each rule in the quick run of this machine, else in the one that was published, else none."""
-    for table in (here, published):
-        if table.exists():
-            return dict(read_table(table).to_pandas().groupby("rule")["seconds"].sum())
-    return {}
+def quick_seconds(cost: Path) -> dict[str, float]:
+    """Seconds of all jobs of each rule in the quick run, from its table of costs; none without a quick run."""
+    return dict(read_table(cost).to_pandas().groupby("rule")["seconds"].sum()) if cost.exists() else {}
 
 
 def count_jobs(dry_run: str) -> Counter[str]:
