@@ -88,6 +88,8 @@ def test_the_schema_has_no_key_that_the_configuration_does_not_use() -> None:
         ({"training": {"seeds": [2**64]}}, "18446744073709551616 is greater than the maximum"),
         ({"strong": {"pgd": {"restarts": 1}}}, "1 is less than the minimum of 2"),
         ({"strong": {"pgd": {"step_size": 0.01}}}, "'step_size' was unexpected"),
+        ({"variants": {"choices": [{"name": "step5_reset5", "title": "T"}]}}, "should not be valid under"),
+        ({"variants": {"choices": [{"name": "a__b", "title": "T"}]}}, "'a__b' does not match"),
         ({"audit": {"square_queries": 0}}, "0 is less than the minimum of 1"),
         ({"device": "tpu"}, "'tpu' is not one of ['auto', 'cuda', 'mps', 'cpu']"),
     ],
@@ -109,6 +111,19 @@ def test_a_wrong_key_or_value_is_named(changes: dict, named: str) -> None:
         ({"audit": {"noise_draws": 16**6000}}, "audit.noise_draws: the number is too large"),
         ({"audit": {1: 2}}, "audit: a key is no text"),
         ({"local_folder": date(2019, 6, 1)}, "local_folder: it has a value of the type date"),
+        (
+            {"training": {"epochs": 20}, "ablation": {"reset_epochs": [8]}},
+            "training.epochs: 20 ends within a cycle of ablation (8 epochs), where robustness is low",
+        ),
+        ({"ablation": {"reset_epochs": [80, 160]}}, "ablation.reset_epochs: 80, 160 are all never in 80 epochs; keep one"),
+        (
+            {"variants": {"choices": [{"name": "a", "title": "A", "training": {"epochs": 30}}]}},
+            "variants.choices, a: training.epochs: 30 ends within a cycle of defenses.proposed (20 epochs)",
+        ),
+        (
+            {"variants": {"choices": [{"name": "a", "title": "A"}, {"name": "a", "title": "B"}]}},
+            "variants.choices: two have the name 'a'",
+        ),
         ({"datasets": {"mnist": {"title": "Training time"}}}, "datasets.mnist.title: Table I has a part of its own that is"),
         (
             {"pathvars": {"results": "results/../../elsewhere"}},
