@@ -68,12 +68,16 @@ def trained_with(defense, network=config["network"], training={}, settings={}):
 def ablated(defense="proposed"):
     """Proposed with each step and period of the ablation: (step_divisor, reset_epochs) of each classifier, by its name.
 
-    The one whose step and period are the defense's own is that defense.
+    The one whose step and period are the defense's own is that defense. Periods within which the training would end are left
+    out, and of those that it does not reach all but the first.
     """
     own = config["defenses"].get(defense, {"training": {}})["training"]
     if own.get("method") != "proposed":
         return {}
-    grid = itertools.product(config["ablation"]["step_divisors"], config["ablation"]["reset_epochs"])
+    epochs, periods = config["training"]["epochs"], config["ablation"]["reset_epochs"]
+    whole = [reset for reset in periods if reset < epochs and epochs % reset == 0]
+    never = [reset for reset in periods if reset >= epochs][:1]
+    grid = itertools.product(config["ablation"]["step_divisors"], whole + never)
     return {
         (
             defense

@@ -97,7 +97,6 @@ def broken_cycles(config):
     epochs = config["training"]["epochs"]
     resets = {name: defense["training"].get("reset_epochs", epochs) for name, defense in config["defenses"].items()}
     trainings = [("training.epochs", epochs, "defenses.{}".format(name), reset) for name, reset in resets.items()]
-    trainings += [("training.epochs", epochs, "ablation", reset) for reset in config["ablation"]["reset_epochs"]]
     trainings += [
         (
             "variants.choices, {}: training.epochs".format(choice["name"]),
@@ -112,9 +111,6 @@ def broken_cycles(config):
     for key, trained, of, reset in trainings:
         if trained > reset and trained % reset:
             yield "{}: {} ends within a cycle of {} ({} epochs), where robustness is low".format(key, trained, of, reset)
-    never = [reset for reset in config["ablation"]["reset_epochs"] if reset >= epochs]
-    if len(never) > 1:
-        yield "ablation.reset_epochs: {} are all never in {} epochs; keep one".format(", ".join(map(str, never)), epochs)
 
 
 def wrong(config):

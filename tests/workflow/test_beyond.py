@@ -30,6 +30,15 @@ def test_each_classifier_of_the_ablation_is_trained_and_the_paper_s_own_only_onc
     assert trained - {job for job in workspace.dry_run("--", "all") if job[0] == "train"} == {("train", cell) for cell in cells}
 
 
+def test_periods_that_a_training_does_not_end_with_and_all_but_one_that_it_never_reaches_are_left_out(
+    workspace: Workspace,
+) -> None:
+    workspace.configure(training={"epochs": 6}, ablation={"step_divisors": [1], "reset_epochs": [2, 4, 6, 12]})
+    workspace.keep_only(datasets={"mnist"})
+    trained = {cell for rule, cell in workspace.dry_run("--", "ablation") if rule == "train"}
+    assert trained == {"mnist/proposed__step1_reset2", "mnist/proposed__step1_reset6"}
+
+
 def test_a_choice_is_tried_where_it_changes_something_and_on_its_own_defenses(workspace: Workspace) -> None:
     choices = [
         {"name": "predicted_labels", "title": "Predicted", "settings": {"labels": "predicted"}},

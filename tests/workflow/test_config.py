@@ -112,11 +112,6 @@ def test_a_wrong_key_or_value_is_named(changes: dict, named: str) -> None:
         ({"audit": {1: 2}}, "audit: a key is no text"),
         ({"local_folder": date(2019, 6, 1)}, "local_folder: it has a value of the type date"),
         (
-            {"training": {"epochs": 20}, "ablation": {"reset_epochs": [8]}},
-            "training.epochs: 20 ends within a cycle of ablation (8 epochs), where robustness is low",
-        ),
-        ({"ablation": {"reset_epochs": [80, 160]}}, "ablation.reset_epochs: 80, 160 are all never in 80 epochs; keep one"),
-        (
             {"variants": {"choices": [{"name": "a", "title": "A", "training": {"epochs": 30}}]}},
             "variants.choices, a: training.epochs: 30 ends within a cycle of defenses.proposed (20 epochs)",
         ),
