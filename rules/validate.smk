@@ -94,23 +94,19 @@ def wrong_together(config):
 
 def broken_cycles(config):
     """A line for each training that would end within a cycle of resets, where robustness is low."""
-    epochs = config["training"]["epochs"]
-    resets = {name: defense["training"].get("reset_epochs", epochs) for name, defense in config["defenses"].items()}
-    trainings = [("training.epochs", epochs, "defenses.{}".format(name), reset) for name, reset in resets.items()]
+    settings = {name: defense["training"] for name, defense in config["defenses"].items()}
+    resets = {name: own["reset_epochs"] for name, own in settings.items() if "reset_epochs" in own}
+    trainings = [("training.epochs", config["training"]["epochs"], name) for name in resets]
     trainings += [
-        (
-            "variants.choices, {}: training.epochs".format(choice["name"]),
-            choice["training"]["epochs"],
-            "defenses.{}".format(name),
-            resets[name],
-        )
+        ("variants.choices, {}: training.epochs".format(choice["name"]), choice["training"]["epochs"], name)
         for choice in config["variants"]["choices"]
         for name in config["variants"]["defenses"]
-        if name in resets and "epochs" in choice.get("training", {})
+        if name in resets and name in choice.get("defenses", [name]) and "epochs" in choice.get("training", {})
     ]
-    for key, trained, of, reset in trainings:
-        if trained > reset and trained % reset:
-            yield "{}: {} ends within a cycle of {} ({} epochs), where robustness is low".format(key, trained, of, reset)
+    for key, epochs, name in trainings:
+        reset = resets[name]
+        if epochs > reset and epochs % reset:
+            yield "{}: {} ends within a cycle of defenses.{} ({} epochs), where robustness is low".format(key, epochs, name, reset)
 
 
 def wrong(config):

@@ -135,6 +135,20 @@ def test_what_no_script_would_take_is_told_in_one_line(changes: dict, line: str)
     assert found.startswith(line)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"training": {"epochs": 12}},
+        {"variants": {"choices": [{"name": "a", "title": "A", "training": {"epochs": 30}, "defenses": ["atda", "fgsm_adv"]}]}},
+        {"variants": {"defenses": ["atda"], "choices": [{"name": "a", "title": "A", "training": {"epochs": 30}}]}},
+        {"variants": {"choices": [{"name": "a", "title": "A", "training": {"epochs": 5}}]}},
+    ],
+    ids=["before the first reset", "a choice for others", "others alone", "a choice before the first reset"],
+)
+def test_a_training_without_resets_or_before_the_first_may_have_any_number_of_epochs(changes: dict) -> None:
+    assert load_checks().wrong(merged(CONFIG, changes)) == []
+
+
 def test_a_value_that_contains_itself_is_told() -> None:
     endless: dict[str, Any] = {}
     endless["mnist"] = endless
