@@ -51,7 +51,8 @@ TRAINING_CODE = [
     "src/advtrain/training.py",
 ]
 EVALUATION_CODE = [*SHARED_CODE, "src/advtrain/evaluation.py", "src/advtrain/results.py", "src/cell.py"]
-AUDIT_CODE = ["src/advtrain/audit.py", "src/advtrain/criteria.py", "src/advtrain/pages.py", "src/advtrain/paper.py"]
+PAGE_CODE = ["src/advtrain/pages.py", "src/outputs.py"]
+AUDIT_CODE = [*PAGE_CODE, "src/advtrain/audit.py", "src/advtrain/criteria.py", "src/advtrain/paper.py"]
 TABLE_CODE = [*AUDIT_CODE, "src/advtrain/statistics.py", "src/advtrain/tables.py"]
 FIGURE_CODE = ["src/advtrain/figures.py", "src/advtrain/paper.py", "src/advtrain/statistics.py"]
 

@@ -11,7 +11,7 @@ rule cost:
         histories=HISTORIES,
         last=multiext("<results>/", "table1.parquet", "claims.parquet"),
         script="src/cost.py",
-        code="src/advtrain/cost.py",
+        code=[*PAGE_CODE, "src/advtrain/cost.py"],
     output:
         parquet="<results>/cost.parquet",
         md="<results>/cost.md",

@@ -8,15 +8,16 @@ import pandas as pd
 from advtrain.figures import save_figure
 from advtrain.histories import histories_figure
 from advtrain.results import read_table
-from command import FILE, Command, Json
+from command import FILE, Command
+from outputs import datasets_option, defenses_option, figures_option
 
 
 @click.command(cls=Command)
 @click.argument("tables", nargs=-1, required=True, type=FILE)
-@click.option("--datasets", required=True, type=Json(), help="Title of each data set, as a JSON object.")
-@click.option("--defenses", required=True, type=Json(), help="Title of each defense, as a JSON object.")
+@datasets_option
+@defenses_option
 @click.option("--iterations", required=True, type=click.IntRange(min=1), help="N of the BIM that watched.")
-@click.option("--figure", "figures", required=True, multiple=True, type=FILE, help="Output: .svg, .pdf or .png; several.")
+@figures_option
 def main(
     tables: tuple[Path, ...],
     datasets: dict[str, str],

@@ -3,21 +3,21 @@
 from pathlib import Path
 
 import click
-import pyarrow as pa
 
 from advtrain import pareto
 from advtrain.figures import save_figure
-from advtrain.results import provenance, read_provenances, read_table, write_table
-from command import FILE, Command, Json
+from advtrain.results import provenance, read_provenances, read_table
+from command import FILE, Command
+from outputs import datasets_option, defenses_option, evaluations_argument, figures_option, read_rows, write_rows
 
 
 @click.command(cls=Command)
-@click.argument("evaluations", nargs=-1, required=True, type=FILE)
+@evaluations_argument
 @click.option("--timing", required=True, type=FILE, help="Table of time_epochs.py.")
-@click.option("--datasets", required=True, type=Json(), help="Title of each data set, as a JSON object.")
-@click.option("--defenses", required=True, type=Json(), help="Title of each defense, as a JSON object.")
+@datasets_option
+@defenses_option
 @click.option("--parquet", required=True, type=FILE, help="Output: a row for each classifier and measure of robustness.")
-@click.option("--figure", "figures", required=True, multiple=True, type=FILE, help="Output: .svg, .pdf or .png; several.")
+@figures_option
 def main(
     evaluations: tuple[Path, ...],
     timing: Path,
@@ -27,10 +27,8 @@ def main(
     figures: tuple[Path, ...],
 ) -> None:
     """Set robustness against price from the EVALUATIONS of all cells."""
-    rows = pa.concat_tables([read_table(path) for path in evaluations]).to_pandas()
-    table = pareto.pareto_table(rows, read_table(timing).to_pandas(), datasets, defenses)
-    inputs = read_provenances((*evaluations, timing))
-    write_table(pa.Table.from_pandas(table, preserve_index=False), parquet, provenance({}, inputs=inputs))
+    table = pareto.pareto_table(read_rows(evaluations), read_table(timing).to_pandas(), datasets, defenses)
+    write_rows(table, parquet, provenance({}, inputs=read_provenances((*evaluations, timing))))
     save_figure(pareto.pareto_figure(table, datasets, defenses), list(figures))
 
 

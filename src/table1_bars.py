@@ -7,12 +7,13 @@ import click
 from advtrain.figures import save_figure, table_1_bars
 from advtrain.results import read_table
 from command import FILE, Command, Json
+from outputs import figures_option
 
 
 @click.command(cls=Command)
 @click.option("--table", required=True, type=FILE, help="Parquet of table1.py.")
 @click.option("--families", required=True, type=Json(), help="none, single_adv or iter_adv of each defense, as a JSON object.")
-@click.option("--figure", "figures", required=True, multiple=True, type=FILE, help="Output: .svg, .pdf or .png; several.")
+@figures_option
 def main(table: Path, families: dict[str, str], figures: tuple[Path, ...]) -> None:
     """Draw Table I as bars."""
     save_figure(table_1_bars(read_table(table).to_pandas(), families), list(figures))

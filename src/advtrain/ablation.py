@@ -49,7 +49,7 @@ def ablation_table(
                         "reset_epochs": reset,
                         "never": reset >= epochs,
                         "column": column,
-                        **{name: 100 * getattr(found, name) for name in ("mean", "std", "lower", "upper")},
+                        **found.percent(),
                         "seeds": found.seeds,
                         "examples": cell["examples"].iloc[0],
                         **_difference((divisor, reset), cells),

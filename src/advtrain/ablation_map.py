@@ -12,10 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
-from advtrain.ablation import is_best, is_papers, step, wide
+from advtrain.ablation import MEASURES, is_best, is_papers, step, wide
 from advtrain.figures import as_written
 
-MEASURES = ("BIM(10)", "PGD")
+ROWS = MEASURES[::-1]
+"""Of panels: the paper's attack above, the stronger one below."""
 TITLE_LETTERS = 27
 PAPERS, BEST = "The paper's choice", "The best"
 
@@ -27,9 +28,9 @@ def ablation_map(table: pd.DataFrame, datasets: Mapping[str, str]) -> Figure:
         table: the table of `ablation.ablation_table`.
         datasets: title of each data set, by name, in order.
     """
-    drawn = table[table["column"].isin(MEASURES)]
-    figure, axes = plt.subplots(len(MEASURES), len(datasets), figsize=(4.9 * len(datasets), 7.6), squeeze=False)
-    panels = itertools.product(MEASURES, datasets.items())
+    drawn = table[table["column"].isin(ROWS)]
+    figure, axes = plt.subplots(len(ROWS), len(datasets), figsize=(4.9 * len(datasets), 7.6), squeeze=False)
+    panels = itertools.product(ROWS, datasets.items())
     for letter, axis, (column, (dataset, title)) in zip(ascii_lowercase, axes.flat, panels, strict=False):
         rows = drawn[(drawn["dataset"] == dataset) & (drawn["column"] == column)]
         periods = {row.reset_epochs: "never" if row.never else str(row.reset_epochs) for row in rows.itertuples()}

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from advtrain.pages import Section
-from advtrain.tables import MARK, RATIO, SECONDS, TIME
+from advtrain.tables import MARK, RATIO, SECONDS, TIME, wide
 
 AGREES, ABOVE, BELOW = "agrees", "above", "below"
 COLUMNS = ["defense", "title", "group", "column", "paper", "ours", "difference", "lower", "upper", "verdict", "failed"]
@@ -44,7 +44,8 @@ def page(found: pd.DataFrame, table: pd.DataFrame, scale: str) -> list[Section]:
     """
     headings = {TIME: f"{TIME} relative to FGSM-Adv, with quartiles"}
     sections = [
-        Section(headings.get(group, group), table=_wide(found[found["group"] == group])) for group in found["group"].unique()
+        Section(headings.get(group, group), table=wide(found[found["group"] == group], _cell_text))
+        for group in found["group"].unique()
     ]
     marked = f"\n\n{MARK} The audit casts doubt on our figure: it may promise too much." if found["failed"].any() else ""
     return [Section("", note(table, scale)), *sections, Section("", count(found) + marked)]
@@ -79,13 +80,6 @@ def count(found: pd.DataFrame) -> str:
         f"above in {of.get(ABOVE, 0)}. Mean of the absolute differences in points: "
         f"{', '.join(f'{title} {distance:.2f}' for title, distance in distances.items())}."
     )
-
-
-def _wide(found: pd.DataFrame) -> pd.DataFrame:
-    """A row for each classifier, a cell of text for each figure."""
-    text = found.assign(text=[_cell_text(row) for row in found.to_dict("records")])
-    wide = text.pivot(index="title", columns="column", values="text")
-    return wide.loc[found["title"].unique(), found["column"].unique()].rename_axis(index=None, columns=None)
 
 
 def _cell_text(row: Mapping[str, Any]) -> str:

@@ -52,7 +52,7 @@ def pareto_table(
                     "dataset": dataset,
                     "defense": defense,
                     "measure": measure,
-                    **{name: 100 * getattr(found, name) for name in ("mean", "std", "lower", "upper")},
+                    **found.percent(),
                     "seeds": found.seeds,
                     "examples": of_measure["examples"].iloc[0],
                     "seconds": seconds.loc[defense, "seconds_median"],

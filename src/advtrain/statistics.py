@@ -30,6 +30,10 @@ class Estimate:
     upper: float
     seeds: int
 
+    def percent(self) -> dict[str, float]:
+        """Mean, standard deviation and interval of an accuracy in percent, of a difference in points, by the fields' names."""
+        return {name: 100 * getattr(self, name) for name in ("mean", "std", "lower", "upper")}
+
 
 def accuracy(rows: pd.DataFrame) -> Estimate:
     """Accuracy from the evaluation table's rows of one figure, one for each seed: t over seeds, or Wilson's for one seed.

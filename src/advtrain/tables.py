@@ -1,7 +1,7 @@
 """Table I, ours beside the paper's with its intervals and the audit's marks, and the differences between classifiers."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -59,10 +59,7 @@ def table_1(
                         "title": title,
                         "group": group,
                         "column": column,
-                        "mean": 100 * found.mean,
-                        "std": 100 * found.std,
-                        "lower": 100 * found.lower,
-                        "upper": 100 * found.upper,
+                        **found.percent(),
                         "seeds": found.seeds,
                         "examples": cell["examples"].iloc[0],
                         "iterations": cell["iterations"].iloc[0],
@@ -92,8 +89,8 @@ def differences(evaluations: pd.DataFrame, datasets: Mapping[str, str], defenses
     rows = []
     for dataset, (less, defense), column in itertools.product(datasets, itertools.combinations(defenses, 2), ATTACKS):
         found = statistics.difference(*(select(evaluations, dataset, name, column) for name in (defense, less)))
-        figures = {name: 100 * getattr(found, name) for name in ("mean", "std", "lower", "upper")}
-        rows.append({"dataset": dataset, "column": column, "defense": defense, "less": less, **figures, "seeds": found.seeds})
+        key = {"dataset": dataset, "column": column, "defense": defense, "less": less}
+        rows.append({**key, **found.percent(), "seeds": found.seeds})
     return pd.DataFrame(rows)
 
 
@@ -115,7 +112,7 @@ def page(
         scale: what the models were trained on, in words.
         device: what the time was measured on.
     """
-    sections = [Section(group, table=_wide(table[table["group"] == group])) for group in table["group"].unique()]
+    sections = [Section(group, table=wide(table[table["group"] == group], _cell_text)) for group in table["group"].unique()]
     failures = failures_in_words(audit, datasets, defenses)
     footnote = f"\n\n{MARK} The audit casts doubt on the figure: it may promise too much. {failures}." if failures else ""
     return [*sections, Section("", caption(table, scale, device) + footnote)]
@@ -205,9 +202,9 @@ def _time_rows(timing: pd.DataFrame, defense: str, title: str) -> list[dict[str,
     ]
 
 
-def _wide(table: pd.DataFrame) -> pd.DataFrame:
-    """A row for each classifier, a cell of text for each figure."""
-    text = table.assign(text=[_cell_text(row) for row in table.to_dict("records")])
+def wide(table: pd.DataFrame, cell_text: Callable[[Mapping[str, Any]], str]) -> pd.DataFrame:
+    """A row for each classifier's `title`, a column for each `column`, in the table's order; a cell is the text of its row."""
+    text = table.assign(text=[cell_text(row) for row in table.to_dict("records")])
     wide = text.pivot(index="title", columns="column", values="text")
     return wide.loc[table["title"].unique(), table["column"].unique()].rename_axis(index=None, columns=None)
 

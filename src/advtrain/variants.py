@@ -39,7 +39,7 @@ def variants_table(
                 for column, printed in zip(paper.COLUMNS, paper.TABLE_1.get(defense, {}).get(dataset, ()), strict=False):
                     cell = select(table, dataset, classifier, column)
                     found = statistics.accuracy(cell)
-                    figures = {name: 100 * getattr(found, name) for name in ("mean", "std", "lower", "upper")}
+                    figures = found.percent()
                     rows.append(
                         {
                             "dataset": dataset,

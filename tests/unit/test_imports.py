@@ -45,7 +45,7 @@ USES = {
     "transfer_map": TABLES | STATISTICS | DRAWING,
     "variants": TABLES | STATISTICS,
 }
-SHARED = {"cell", "command"}
+SHARED = {"cell", "command", "outputs"}
 
 
 def loaded(code: str, *, cwd: Path) -> set[str]:
