@@ -15,7 +15,7 @@ rule ablation:
             evaluation=[*TABLE_1_BIM, "strong"],
         ),
         script="src/ablation.py",
-        code=[*TABLE_CODE, "src/advtrain/ablation.py", "src/advtrain/ablation_map.py", "src/advtrain/figures.py"],
+        code=[*TABLE_CODE, *FIGURE_CODE, "src/advtrain/ablation.py", "src/advtrain/ablation_map.py"],
     output:
         parquet="<results>/ablation.parquet",
         md="<results>/ablation.md",

@@ -187,12 +187,14 @@ rule transfer_map:
     params:
         datasets=lambda wildcards: DATASET_TITLES,
         defenses=lambda wildcards: DEFENSE_TITLES,
+        scale=SCALE,
     shell:
         """
         exec python3 src/transfer_map.py \
             {input.tables:q} \
             --datasets {params.datasets:q} \
             --defenses {params.defenses:q} \
+            --scale {params.scale:q} \
             --figure {output.svg:q} \
             --figure {output.pdf:q} \
             --figure {output.png:q} \

@@ -54,7 +54,7 @@ EVALUATION_CODE = [*SHARED_CODE, "src/advtrain/evaluation.py", "src/advtrain/res
 PAGE_CODE = ["src/advtrain/pages.py", "src/outputs.py"]
 AUDIT_CODE = [*PAGE_CODE, "src/advtrain/audit.py", "src/advtrain/criteria.py", "src/advtrain/paper.py"]
 TABLE_CODE = [*AUDIT_CODE, "src/advtrain/statistics.py", "src/advtrain/tables.py"]
-FIGURE_CODE = ["src/advtrain/figures.py", "src/advtrain/paper.py", "src/advtrain/statistics.py"]
+FIGURE_CODE = ["src/advtrain/figures.py", "src/advtrain/origin.py", "src/advtrain/paper.py", "src/advtrain/statistics.py"]
 
 
 def trained_with(defense, network=config["network"], training={}, settings={}):
@@ -160,8 +160,11 @@ SWEEP_BY_NAME = json.dumps([SWEPT, config["evaluation"]["fixed_step"]], sort_key
 PGD = json.dumps(config["strong"]["pgd"], sort_keys=True)
 AUDIT_BY_NAME = json.dumps(config["audit"], sort_keys=True)
 AUTOATTACK_BY_NAME = json.dumps(config["autoattack"], sort_keys=True)
-SCALE = "{network}, {examples:,} images, {epochs} epochs, batch {batch_size}".format(
-    network=config["network"], **config["training"]
+SCALE = "{network}, {examples:,} images, {epochs} epochs, batch {batch_size}, {n} seed{s}".format(
+    network=config["network"],
+    n=len(config["training"]["seeds"]),
+    s="s" if len(config["training"]["seeds"]) > 1 else "",
+    **config["training"],
 )
 
 

@@ -9,7 +9,7 @@ rule histories:
     input:
         histories=HISTORIES,
         script="src/histories.py",
-        code=["src/advtrain/histories.py", "src/advtrain/figures.py"],
+        code=["src/advtrain/histories.py", "src/advtrain/figures.py", "src/advtrain/origin.py"],
     output:
         svg=report(
             "<results>/histories.svg",
@@ -34,12 +34,14 @@ rule histories:
         datasets=lambda wildcards: DATASET_TITLES,
         defenses=lambda wildcards: DEFENSE_TITLES,
         iterations=config["training"]["monitor_iterations"],
+        scale=SCALE,
     shell:
         """
         exec python3 src/histories.py \
             {input.histories:q} \
             --datasets {params.datasets:q} \
             --defenses {params.defenses:q} \
+            --scale {params.scale:q} \
             --iterations {params.iterations:q} \
             --figure {output.svg:q} \
             --figure {output.pdf:q} \

@@ -166,12 +166,14 @@ rule figure1:
     params:
         datasets=lambda wildcards: DATASET_TITLES,
         defenses=lambda wildcards: DEFENSE_TITLES,
+        scale=SCALE,
     shell:
         """
         exec python3 src/figure1.py \
             {input.evaluations:q} \
             --datasets {params.datasets:q} \
             --defenses {params.defenses:q} \
+            --scale {params.scale:q} \
             --figure {output.svg:q} \
             --figure {output.pdf:q} \
             --figure {output.png:q} \
@@ -208,12 +210,14 @@ rule figure2:
         datasets=lambda wildcards: DATASET_TITLES,
         defenses=lambda wildcards: DEFENSE_TITLES,
         iterations=config["evaluation"]["trace_iterations"],
+        scale=SCALE,
     shell:
         """
         exec python3 src/figure2.py \
             {input.evaluations:q} \
             --datasets {params.datasets:q} \
             --defenses {params.defenses:q} \
+            --scale {params.scale:q} \
             --iterations {params.iterations:q} \
             --figure {output.svg:q} \
             --figure {output.pdf:q} \
@@ -249,11 +253,13 @@ rule table1_bars:
         runtime="10m",
     params:
         families=lambda wildcards: DEFENSE_FAMILIES,
+        scale=SCALE,
     shell:
         """
         exec python3 src/table1_bars.py \
             --table {input.table:q} \
             --families {params.families:q} \
+            --scale {params.scale:q} \
             --figure {output.svg:q} \
             --figure {output.pdf:q} \
             --figure {output.png:q} \
@@ -297,6 +303,7 @@ rule pareto:
     params:
         datasets=lambda wildcards: DATASET_TITLES,
         defenses=lambda wildcards: DEFENSE_TITLES,
+        scale=SCALE,
     shell:
         """
         exec python3 src/pareto.py \
@@ -304,6 +311,7 @@ rule pareto:
             --timing {input.timing:q} \
             --datasets {params.datasets:q} \
             --defenses {params.defenses:q} \
+            --scale {params.scale:q} \
             --parquet {output.parquet:q} \
             --figure {output.svg:q} \
             --figure {output.pdf:q} \

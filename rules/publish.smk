@@ -34,7 +34,7 @@ rule publish:
     input:
         files=expand("<results>/{file}", file=PUBLISHED),
         script="src/publish.py",
-        code="src/advtrain/published.py",
+        code=["src/advtrain/origin.py", "src/advtrain/published.py"],
     output:
         files=expand("docs/results/{name}/{file}", name=PUBLISHED_AS, file=PUBLISHED),
         about="docs/results/{}/about.md".format(PUBLISHED_AS),
@@ -69,7 +69,7 @@ use rule publish as publish_variants with:
     input:
         files=expand("<results>/{file}", file=PUBLISHED_OF_VARIANTS),
         script="src/publish.py",
-        code="src/advtrain/published.py",
+        code=["src/advtrain/origin.py", "src/advtrain/published.py"],
     output:
         files=expand("docs/results/{name}/{file}", name=PUBLISHED_AS, file=PUBLISHED_OF_VARIANTS),
         about="docs/results/{}/about_variants.md".format(PUBLISHED_AS),
@@ -81,7 +81,7 @@ use rule publish as publish_ablation with:
     input:
         files=expand("<results>/{file}", file=PUBLISHED_OF_ABLATION),
         script="src/publish.py",
-        code="src/advtrain/published.py",
+        code=["src/advtrain/origin.py", "src/advtrain/published.py"],
     output:
         files=expand("docs/results/{name}/{file}", name=PUBLISHED_AS, file=PUBLISHED_OF_ABLATION),
         about="docs/results/{}/about_ablation.md".format(PUBLISHED_AS),

@@ -106,7 +106,9 @@ def broken_cycles(config):
     for key, epochs, name in trainings:
         reset = resets[name]
         if epochs > reset and epochs % reset:
-            yield "{}: {} ends within a cycle of defenses.{} ({} epochs), where robustness is low".format(key, epochs, name, reset)
+            yield "{}: {} ends within a cycle of defenses.{} ({} epochs), where robustness is low".format(
+                key, epochs, name, reset
+            )
 
 
 def wrong(config):

@@ -7,6 +7,7 @@ import click
 from advtrain import ablation
 from advtrain.ablation_map import ablation_map
 from advtrain.figures import save_figure
+from advtrain.origin import in_a_line
 from advtrain.results import provenance, read_provenances
 from command import Command, Json
 from outputs import Outputs, datasets_option, evaluations_argument, figures_option, outputs_options, read_rows, scale_option
@@ -33,9 +34,10 @@ def main(
 ) -> None:
     """Compare the steps and periods from the EVALUATIONS of all classifiers, by sweep_bim.py, trace_bim.py and strong.py."""
     table = ablation.ablation_table(read_rows(evaluations), classifiers, list(datasets), epochs)
-    made = provenance({"classifiers": classifiers, "scale": scale}, inputs=read_provenances(evaluations))
+    inputs = read_provenances(evaluations)
+    made = provenance({"classifiers": classifiers, "scale": scale}, inputs=inputs)
     outputs.write(table, made, "The step and the resets of Proposed", ablation.page(table, datasets, scale))
-    save_figure(ablation_map(table, datasets), list(figures))
+    save_figure(ablation_map(table, datasets), figures, in_a_line(scale, inputs))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """Figures 1 and 2, and Table I as bars. Colours are safe for colour-blind readers; markers and hatches tell in grey."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from textwrap import fill
 
 import matplotlib as mpl
 import pandas as pd
@@ -26,6 +27,10 @@ PANEL_INCHES = (4.6, 3.6)
 FAMILY_PALETTES = {"none": "Greys", "single_adv": "Blues", "iter_adv": "Greens"}
 FAMILY_HATCHES = {"none": "..", "single_adv": "", "iter_adv": "//"}
 FIXED_METADATA = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
+DESCRIPTION = {"svg": "Description", "pdf": "Subject", "png": "Description"}
+"""Each format's own name for a text about a picture."""
+ORIGIN_STYLE = {"fontsize": 6.5, "color": "0.35"}
+ORIGIN_LETTERS_PER_INCH = 18
 
 
 def figure_1(evaluations: pd.DataFrame, datasets: Mapping[str, str], defenses: Mapping[str, str]) -> Figure:
@@ -113,16 +118,23 @@ def as_written(title: str) -> str:
     return title.replace("$", r"\$")
 
 
-def save_figure(figure: Figure, paths: list[Path]) -> None:
+def save_figure(figure: Figure, paths: Sequence[Path], origin: str = "") -> None:
     """Write a figure in the format of each path's suffix (.svg, .pdf, .png), each in one step and without a date.
+
+    Args:
+        figure: what is drawn.
+        paths: the files.
+        origin: where its figures come from; it is written above them, small, and into each file's metadata.
 
     Raises:
         OSError: a folder cannot be written, or the disk is full.
     """
+    if origin:
+        figure.suptitle(fill(as_written(origin), int(ORIGIN_LETTERS_PER_INCH * figure.get_figwidth())), **ORIGIN_STYLE)
     with mpl.rc_context({"svg.hashsalt": "advtrain", "svg.fonttype": "path", "savefig.dpi": 200}):
         for path in paths:
             kind = path.suffix[1:]
-            save = partial(figure.savefig, format=kind, metadata=FIXED_METADATA[kind])
+            save = partial(figure.savefig, format=kind, metadata={**FIXED_METADATA[kind], DESCRIPTION[kind]: origin})
             write_atomically(path, save)
     plt.close(figure)
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from advtrain.errors import InputError
 from advtrain.files import write_atomically
+from advtrain.origin import with_inputs
 from advtrain.pages import Section
 
 LARGEST = 1_000_000
@@ -36,7 +37,7 @@ def made_by(provenances: Mapping[str, Any], config: Mapping[str, Any], command: 
         config: the configuration of the run.
         command: what made the files.
     """
-    every = [made for provenance in provenances.values() for made in _with_inputs(provenance)]
+    every = list(with_inputs(provenances.values()))
     found = {
         "Command": [command],
         "Commit": sorted({made["commit"] for made in every}),
@@ -51,13 +52,6 @@ def made_by(provenances: Mapping[str, Any], config: Mapping[str, Any], command: 
         "several commits have come to be where a result did not depend on what changed between them."
     )
     return [Section("", note, table=rows, index=False)]
-
-
-def _with_inputs(provenance: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """A provenance and those of its inputs, however deep."""
-    yield provenance
-    for made in provenance.get("inputs", {}).values():
-        yield from _with_inputs(made)
 
 
 def _leaves(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -156,3 +156,14 @@ def test_equal_figures_give_equal_files_in_each_format(tmp_path: Path) -> None:
         one, two = ((tmp_path / folder / f"figure1.{kind}").read_bytes() for folder in ("one", "two"))
         assert one.startswith(magic)
         assert one == two, kind
+
+
+def test_a_figure_says_where_its_figures_come_from(tmp_path: Path) -> None:
+    origin = "small_cnn, 60,000 images; cpu; commit 0123456789"
+    files = [tmp_path / f"figure1.{kind}" for kind in ("svg", "pdf", "png")]
+    save_figure(figure_1(evaluations(), DATASETS, DEFENSES), files, origin)
+    svg, pdf, png = (file.read_bytes() for file in files)
+    assert f"<!-- {origin} -->".encode() in svg, "it is drawn"
+    assert f"<dc:description>{origin}</dc:description>".encode() in svg
+    assert f"/Subject ({origin})".encode() in pdf
+    assert origin.encode() in png

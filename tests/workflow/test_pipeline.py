@@ -157,6 +157,7 @@ def test_the_pictures_are_not_empty(finished_run: Workspace) -> None:
         with Image.open(finished_run.results / f"{name}.png") as picture:
             assert picture.width > 1000
             assert len(picture.convert("RGB").getcolors(2**24)) > 50
+            assert picture.text["Description"].startswith("small_cnn, 96 images, 3 epochs, batch 32, 2 seeds; cpu")
 
 
 def test_who_watches_sees_each_training_go_on_and_the_logs_have_each_epoch(finished_run: Workspace) -> None:
