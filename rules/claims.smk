@@ -11,6 +11,7 @@ rule claims:
         timing_blocks="<results>/timing_blocks.parquet",
         script="src/claims.py",
         code=[
+            OUTPUT_CODE,
             "src/advtrain/claims.py",
             "src/advtrain/claims_page.py",
             "src/advtrain/paper.py",

@@ -51,10 +51,12 @@ TRAINING_CODE = [
     "src/advtrain/training.py",
 ]
 EVALUATION_CODE = [*SHARED_CODE, "src/advtrain/evaluation.py", "src/advtrain/results.py", "src/cell.py"]
-PAGE_CODE = ["src/advtrain/pages.py", "src/outputs.py"]
+OUTPUT_CODE = "src/outputs.py"
+PAGE_CODE = [OUTPUT_CODE, "src/advtrain/pages.py"]
 AUDIT_CODE = [*PAGE_CODE, "src/advtrain/audit.py", "src/advtrain/criteria.py", "src/advtrain/paper.py"]
 TABLE_CODE = [*AUDIT_CODE, "src/advtrain/statistics.py", "src/advtrain/tables.py"]
-FIGURE_CODE = ["src/advtrain/figures.py", "src/advtrain/origin.py", "src/advtrain/paper.py", "src/advtrain/statistics.py"]
+PICTURE_CODE = [OUTPUT_CODE, "src/advtrain/figures.py", "src/advtrain/origin.py"]
+FIGURE_CODE = [*PICTURE_CODE, "src/advtrain/paper.py", "src/advtrain/statistics.py"]
 
 
 def trained_with(defense, network=config["network"], training={}, settings={}):

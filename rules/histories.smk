@@ -9,7 +9,7 @@ rule histories:
     input:
         histories=HISTORIES,
         script="src/histories.py",
-        code=["src/advtrain/histories.py", "src/advtrain/figures.py", "src/advtrain/origin.py"],
+        code=[*PICTURE_CODE, "src/advtrain/histories.py"],
     output:
         svg=report(
             "<results>/histories.svg",

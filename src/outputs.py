@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from command import FILE, Json
 evaluations_argument = click.argument("evaluations", nargs=-1, required=True, type=FILE)
 datasets_option = click.option("--datasets", required=True, type=Json(), help="Title of each data set, as a JSON object.")
 defenses_option = click.option("--defenses", required=True, type=Json(), help="Title of each defense, as a JSON object.")
-scale_option = click.option("--scale", required=True, help="What the classifiers were trained on, in words.")
+scale_option = click.option("--scale", required=True, help="How the classifiers were trained, in words.")
 figures_option = click.option(
     "--figure", "figures", required=True, multiple=True, type=FILE, help="Output: .svg, .pdf or .png; several."
 )
@@ -60,7 +60,7 @@ def outputs_options(function: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(function)
     def bundled(**options: Any) -> None:  # noqa: ANN401
-        function(Outputs(**{name: options.pop(name) for name in Outputs.__dataclass_fields__}), **options)
+        function(Outputs(**{field.name: options.pop(field.name) for field in fields(Outputs)}), **options)
 
     for option in reversed(OPTIONS):
         bundled = option(bundled)

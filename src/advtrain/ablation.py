@@ -134,8 +134,8 @@ def _difference(choice: tuple[int, int], cells: Mapping[tuple[int, ...], pd.Data
     names = {"difference": "mean", "difference_lower": "lower", "difference_upper": "upper"}
     if choice == PAPERS_CHOICE or PAPERS_CHOICE not in cells:
         return dict.fromkeys(names, float("nan"))
-    found = statistics.difference(cells[choice], cells[PAPERS_CHOICE])
-    return {name: 100 * getattr(found, of) for name, of in names.items()}
+    found = statistics.difference(cells[choice], cells[PAPERS_CHOICE]).percent()
+    return {name: found[of] for name, of in names.items()}
 
 
 def _note(table: pd.DataFrame, scale: str) -> str:

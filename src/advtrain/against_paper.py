@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from advtrain.pages import Section
-from advtrain.tables import MARK, RATIO, SECONDS, TIME, wide
+from advtrain.tables import MARK, RATIO, SECONDS, TIME, text_table
 
 AGREES, ABOVE, BELOW = "agrees", "above", "below"
 COLUMNS = ["defense", "title", "group", "column", "paper", "ours", "difference", "lower", "upper", "verdict", "failed"]
@@ -44,7 +44,7 @@ def page(found: pd.DataFrame, table: pd.DataFrame, scale: str) -> list[Section]:
     """
     headings = {TIME: f"{TIME} relative to FGSM-Adv, with quartiles"}
     sections = [
-        Section(headings.get(group, group), table=wide(found[found["group"] == group], _cell_text))
+        Section(headings.get(group, group), table=text_table(found[found["group"] == group], _cell_text))
         for group in found["group"].unique()
     ]
     marked = f"\n\n{MARK} The audit casts doubt on our figure: it may promise too much." if found["failed"].any() else ""

@@ -14,10 +14,12 @@ TRAINING = "train"
 def seconds_by_rule(folder: Path) -> pd.DataFrame:
     """Number of jobs and their seconds for each rule, from `folder`/{rule}.tsv and `folder`/{rule}/**/*.tsv.
 
+    Jobs of classifiers that are a defense but for a setting, which have two underscores in their names, are left out.
+
     Returns:
         A row for each rule: `rule`, `jobs`, `seconds`, the sum over the jobs; none where there is no file.
     """
-    files = sorted(folder.rglob("*.tsv"))
+    files = [file for file in sorted(folder.rglob("*.tsv")) if "__" not in file.stem]
     rows = [
         {"rule": file.relative_to(folder).with_suffix("").parts[0], "seconds": pd.read_csv(file, sep="\t")["s"].iloc[0]}
         for file in files
@@ -79,9 +81,11 @@ def page(table: pd.DataFrame, datasets: Mapping[str, str], defenses: Mapping[str
     wide = wide.loc[list(defenses), list(datasets)].rename(index=defenses, columns=datasets)
     rules = table.groupby("rule", sort=False)[["jobs", "seconds"]].sum()
     rows = pd.DataFrame({"Jobs": rules["jobs"].astype(str), "Minutes": (rules["seconds"] / 60).map("{:.1f}".format)})
+    hours = table["seconds"].sum() / 3600
     note = (
-        f"Minutes of wall time, each job on its own share of the machine: {device}. Other work may have slowed it; "
-        f"all together {table['seconds'].sum() / 3600:.1f} hours. Training is all seeds, without watching and saving."
+        f"Minutes of wall time, each job on its own share of the machine: {device}. Added up they took {hours:.1f} hours, but "
+        "several ran at once. Training is all seeds, without watching and saving. Other work may have slowed a job: compare "
+        "trainings by the timing of Table I, where all took turns, and not by these minutes."
     )
     return [
         Section("", note),

@@ -1,4 +1,7 @@
-"""Figures 1 and 2, and Table I as bars. Colours are safe for colour-blind readers; markers and hatches tell in grey."""
+"""Figures 1 and 2, Table I as bars and the transfer matrices, and how every figure is saved.
+
+Colours are safe for colour-blind readers; markers and hatches tell in grey.
+"""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -124,7 +127,8 @@ def save_figure(figure: Figure, paths: Sequence[Path], origin: str = "") -> None
     Args:
         figure: what is drawn.
         paths: the files.
-        origin: where its figures come from; it is written above them, small, and into each file's metadata.
+        origin: where its figures come from; it is written above them, small, in the place of a title of the whole, and into
+            each file's metadata.
 
     Raises:
         OSError: a folder cannot be written, or the disk is full.
@@ -134,7 +138,8 @@ def save_figure(figure: Figure, paths: Sequence[Path], origin: str = "") -> None
     with mpl.rc_context({"svg.hashsalt": "advtrain", "svg.fonttype": "path", "savefig.dpi": 200}):
         for path in paths:
             kind = path.suffix[1:]
-            save = partial(figure.savefig, format=kind, metadata={**FIXED_METADATA[kind], DESCRIPTION[kind]: origin})
+            described = {DESCRIPTION[kind]: origin} if origin else {}
+            save = partial(figure.savefig, format=kind, metadata={**FIXED_METADATA[kind], **described})
             write_atomically(path, save)
     plt.close(figure)
 

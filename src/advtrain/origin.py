@@ -1,4 +1,4 @@
-"""Where a result comes from: the commits and devices in its provenance and in those of all that it was made of."""
+"""Where a result comes from: the commits and devices of all that it was made of, from their provenances."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -15,10 +15,12 @@ def with_inputs(provenances: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[st
 
 
 def in_a_line(scale: str, provenances: Mapping[str, Mapping[str, Any]]) -> str:
-    """What a figure says of itself, such as "small_cnn, 60,000 images, 40 epochs; cpu AMD EPYC; commit 0123456789".
+    """What a figure says of its tables, such as "small_cnn, 60,000 images, 1 seed; cpu AMD EPYC; commit 0123456789".
+
+    Every table has a commit; only what was computed with torch has a device. The commit that draws the figure is left out.
 
     Args:
-        scale: what the classifiers were trained on, in words.
+        scale: how the classifiers were trained, in words.
         provenances: of the tables that it was made of, by name.
     """
     every = list(with_inputs(provenances.values()))

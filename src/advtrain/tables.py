@@ -112,7 +112,9 @@ def page(
         scale: what the models were trained on, in words.
         device: what the time was measured on.
     """
-    sections = [Section(group, table=wide(table[table["group"] == group], _cell_text)) for group in table["group"].unique()]
+    sections = [
+        Section(group, table=text_table(table[table["group"] == group], _cell_text)) for group in table["group"].unique()
+    ]
     failures = failures_in_words(audit, datasets, defenses)
     footnote = f"\n\n{MARK} The audit casts doubt on the figure: it may promise too much. {failures}." if failures else ""
     return [*sections, Section("", caption(table, scale, device) + footnote)]
@@ -202,11 +204,11 @@ def _time_rows(timing: pd.DataFrame, defense: str, title: str) -> list[dict[str,
     ]
 
 
-def wide(table: pd.DataFrame, cell_text: Callable[[Mapping[str, Any]], str]) -> pd.DataFrame:
+def text_table(table: pd.DataFrame, cell_text: Callable[[Mapping[str, Any]], str]) -> pd.DataFrame:
     """A row for each classifier's `title`, a column for each `column`, in the table's order; a cell is the text of its row."""
     text = table.assign(text=[cell_text(row) for row in table.to_dict("records")])
-    wide = text.pivot(index="title", columns="column", values="text")
-    return wide.loc[table["title"].unique(), table["column"].unique()].rename_axis(index=None, columns=None)
+    pivoted = text.pivot(index="title", columns="column", values="text")
+    return pivoted.loc[table["title"].unique(), table["column"].unique()].rename_axis(index=None, columns=None)
 
 
 def _cell_text(row: Mapping[str, Any]) -> str:

@@ -89,6 +89,11 @@ def test_a_figure_s_code_reruns_the_pictures(finished: Workspace) -> None:
     assert finished.dry_run("--", "all") == PICTURES | HISTORIES
 
 
+def test_what_the_scripts_of_tables_and_figures_share_reruns_all_of_them(finished: Workspace) -> None:
+    finished.edit("src/outputs.py", "preserve_index=False", "preserve_index=None")
+    assert finished.dry_run("--", "all") == PAPER | HISTORIES
+
+
 def test_a_criterion_of_the_audit_attacks_nothing_again(finished: Workspace) -> None:
     finished.edit("src/advtrain/criteria.py", "Noise is the weakest attack of all.", "No attack is weaker.")
     assert finished.dry_run("--", "all") == TABLES | {("table1_bars", ""), ("pareto", "")}
