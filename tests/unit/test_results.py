@@ -1,5 +1,6 @@
 import json
 import math
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from advtrain import results
 from advtrain.errors import InputError
 from advtrain.results import (
     EVALUATION_SCHEMA,
@@ -94,6 +96,36 @@ def test_equal_runs_give_equal_files_without_times_and_paths(tmp_path: Path) -> 
         write_table(pa.table({"a": [1]}), tmp_path / name, provenance({"epochs": 3}))
     assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "two.parquet").read_bytes()
     assert str(Path.home()) not in json.dumps(read_provenance(tmp_path / "one.parquet"))
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A git repository with the package in it, committed."""
+    files = ["src/advtrain/results.py", "config/config.yaml", "docs/results/cpu/table1.md", "README.md"]
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("as committed")
+    for command in (["init", "-q"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "one"]):
+        subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
+    monkeypatch.setattr(results, "__file__", str(tmp_path / files[0]))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("changed", "marked"),
+    [
+        ("src/advtrain/results.py", True),
+        ("config/config.yaml", True),
+        ("docs/results/cpu/table1.md", False),
+        ("README.md", False),
+        ("notes.txt", False),
+    ],
+)
+def test_the_commit_is_marked_where_code_or_configuration_differ_from_it(changed: str, marked: bool, checkout: Path) -> None:
+    commit = provenance({})["commit"]
+    assert len(commit) == 40
+    (checkout / changed).write_text("changed")
+    assert provenance({})["commit"] == (f"{commit}-dirty" if marked else commit)
 
 
 def test_provenance_carries_that_of_the_inputs() -> None:
