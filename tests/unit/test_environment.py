@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).parents[2]
 LOCK = (REPOSITORY / "envs" / "requirements.lock").read_text()
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 CONDA = yaml.safe_load((REPOSITORY / "envs" / "pipeline.yaml").read_text())
-OURS = {"advtrain", "cell", "command"}
+OURS = {"advtrain", "cell", "command", "outputs"}
 
 
 def locked(python: str) -> dict[str, str]:
