@@ -29,7 +29,6 @@ def in_order(section):
 
 DATASETS = in_order("datasets")
 DEFENSES = in_order("defenses")
-SEEDS = ",".join(map(str, config["training"]["seeds"]))
 
 EVALUATIONS = expand("<results>/{dataset}/{defense}.parquet", dataset=DATASETS, defense=DEFENSES)
 HISTORIES = expand("<results>/models/{dataset}/{defense}.history.parquet", dataset=DATASETS, defense=DEFENSES)

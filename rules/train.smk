@@ -40,7 +40,7 @@ rule train:
         settings=lambda wildcards: json.dumps(CLASSIFIERS[wildcards.defense]["settings"], sort_keys=True),
         epsilon=lookup("datasets/{dataset}/epsilon", within=config),
         network=lambda wildcards: CLASSIFIERS[wildcards.defense]["network"],
-        seeds=SEEDS,
+        seeds=lambda wildcards: ",".join(map(str, CLASSIFIERS[wildcards.defense]["training"]["seeds"])),
         examples=lambda wildcards: CLASSIFIERS[wildcards.defense]["training"]["examples"],
         subset_seed=config["subset_seed"],
         epochs=lambda wildcards: CLASSIFIERS[wildcards.defense]["training"]["epochs"],

@@ -21,6 +21,7 @@ DATASETS = ("mnist", "fmnist")
 VARIANTS = [
     {"name": "predicted_labels", "title": "Predicted labels", "settings": {"labels": "predicted"}},
     {"name": "batch_16", "title": "Batch 16", "training": {"batch_size": 16}},
+    {"name": "seed_7", "title": "Another seed", "training": {"seeds": [7]}},
     {"name": "as_it_is", "title": "Three epochs, as before", "training": {"epochs": 3}},
 ]
 DEFENSES = ("vanilla", "fgsm_adv", "atda", "proposed", "bim10_adv", "bim30_adv")

@@ -70,10 +70,11 @@ def page(table: pd.DataFrame, datasets: Mapping[str, str], defenses: Mapping[str
         defenses: title of each defense, by name, in order.
         scale: what the classifiers were trained on where a choice does not change it, in words.
     """
-    seeds, examples = int(table["seeds"].max()), int(table["examples"].max())
-    luck = "" if seeds > 1 else " One seed: two rows that are a few points apart may have changed places with another."
+    fewest, most, examples = table["seeds"].min(), table["seeds"].max(), table["examples"].max()
+    seeds = f"{most}" if fewest == most else f"{fewest} to {most}"
+    luck = "" if fewest > 1 else " One seed: two rows that are a few points apart may have changed places with another."
     note = (
-        f"Test accuracy in percent on {examples:,} images, mean of {seeds} seed{'s' if seeds > 1 else ''}, in brackets what it "
+        f"Test accuracy in percent on {examples:,} images, mean of {seeds} seed{'s' if most > 1 else ''}, in brackets what it "
         f"is above the paper's. Trained at this scale but for the choice: {scale}. Distance: mean over the four columns of the "
         f"points between ours and the paper's.{luck}"
     )

@@ -71,6 +71,14 @@ def test_an_evaluation_that_is_missing_is_named() -> None:
         variants_table(rows[(rows["defense"] != "atda__batch_32") | (rows["attack"] != "fgsm")], CLASSIFIERS, ["mnist"], FIXED)
 
 
+def test_rows_of_fewer_seeds_than_others_are_told_of() -> None:
+    found = table()
+    found.loc[found["choice"] != "Batch 32", "seeds"] = 5
+    note, _ = page(found, {"mnist": "MNIST"}, TITLES, "small_cnn, 20 epochs")
+    assert "mean of 1 to 5 seeds," in note.text
+    assert "One seed:" in note.text
+
+
 def test_people_read_each_choice_in_order_and_the_nearest_is_marked() -> None:
     note, mnist = page(table(), {"mnist": "MNIST"}, TITLES, "small_cnn, 20 epochs")
     assert "on 1,000 images, mean of 1 seed," in note.text

@@ -9,7 +9,7 @@ from advtrain.results import read_provenance, read_table
 from workspace import Workspace
 
 ABLATED = ("proposed__step10_reset1", "proposed__step1_reset1", "proposed__step1_reset3")
-VARIANTS = ("proposed__predicted_labels", "proposed__batch_16")
+VARIANTS = ("proposed__predicted_labels", "proposed__batch_16", "proposed__seed_7")
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,7 @@ def test_a_classifier_is_trained_with_what_its_name_says(published: Workspace) -
 
     own = made("proposed")
     assert made("proposed__batch_16") == {**own, "batch_size": 16}
+    assert made("proposed__seed_7") == {**own, "seeds": [7]}
     assert made("proposed__predicted_labels")["defense"] == {**own["defense"], "labels": "predicted"}
     assert made("proposed__step1_reset3")["defense"] == {**own["defense"], "step_divisor": 1, "reset_epochs": 3}
     assert all(made(name)["epochs"] == own["epochs"] for name in (*ABLATED, *VARIANTS))
@@ -64,7 +65,7 @@ def test_a_classifier_is_trained_with_what_its_name_says(published: Workspace) -
 
 def test_the_tables_have_every_choice(published: Workspace) -> None:
     choices = read_table(published.results / "variants.parquet").to_pandas()["choice"].unique().tolist()
-    assert choices == ["As configured", "BIM of ε/10 a step", "Predicted labels", "Batch 16"]
+    assert choices == ["As configured", "BIM of ε/10 a step", "Predicted labels", "Batch 16", "Another seed"]
     grid = read_table(published.results / "ablation.parquet").to_pandas()[["step_divisor", "reset_epochs"]]
     assert set(map(tuple, grid.to_numpy().tolist())) == {(10, 1), (10, 3), (1, 1), (1, 3)}
 
