@@ -128,6 +128,16 @@ def test_a_failed_check_marks_the_figures_that_it_casts_doubt_on() -> None:
     assert {column for column in ATTACKS if MARK in every["MNIST"].loc["Proposed", column]} == set(ATTACKS) - {"Original"}
 
 
+def test_nothing_is_doubted_about_an_accuracy_of_0() -> None:
+    """It promises nothing; neither the cell nor the words below speak of the failed check."""
+    rows = evaluations()
+    rows.loc[rows["attack"] != "clean", "correct"] = 0
+    failing = audit(proposed="zero_gradients")
+    found = table_1(rows, timing(), failing, DATASETS, DEFENSES)
+    sections = page(found, failing, DATASETS, DEFENSES, "20 epochs", "a machine")
+    assert not any(MARK in section.text + ("" if section.table is None else section.table.to_string()) for section in sections)
+
+
 def test_the_mark_is_explained_where_it_stands_and_only_there() -> None:
     def note(**failing: str) -> str:
         return page(table(**failing), audit(**failing), DATASETS, DEFENSES, "20 epochs", "a machine")[-1].text
