@@ -37,7 +37,9 @@ TO_FILL_IN = {
     "default-resources": {"slurm_account": "my_group", "slurm_partition": PARTITION},
     "slurm-status-command": "squeue",  # this Slurm keeps no accounts
 }
-IN_A_HURRY = {"slurm-init-seconds-before-status-checks": 4, "seconds-between-status-checks": 1, "latency-wait": 5}
+PROFILE = "profiles/slurm/profile.yaml"
+WAIT = "slurm-init-seconds-before-status-checks"
+IN_A_HURRY = {WAIT: 4, "seconds-between-status-checks": 1, "latency-wait": 5}
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +54,7 @@ def slurm() -> Iterator[SlurmNode]:
 
 def fill_in(workspace: Workspace, **set_resources: dict[str, object]) -> None:
     """What a user does to the shipped profile; `set_resources` on top of its own."""
-    file = workspace.folder / "profiles" / "slurm" / "profile.yaml"
+    file = workspace.folder / PROFILE
     changes = {"set-resources": {rule: ON_CPU | set_resources.get(rule, {}) for rule in SUBMITTED}}
     for change in (TO_FILL_IN, IN_A_HURRY, changes):
         file.write_text(yaml.safe_dump(merged(yaml.safe_load(file.read_text()), change)))
@@ -212,6 +214,9 @@ def test_a_cancelled_job_is_named_with_its_log_and_a_rerun_ends_well(
 
 
 def test_an_interrupted_snakemake_cancels_its_jobs(slurm: SlurmNode, training: Workspace) -> None:
+    """Before it first asks for their states: interrupted while it asks, Snakemake cancels nothing, as docs/cluster.md warns."""
+    training.configure(training={"epochs": 100 * EPOCHS})
+    training.edit(PROFILE, f"{WAIT}: {IN_A_HURRY[WAIT]}", f"{WAIT}: 40")
     with snakemake_in_background(training, "--", MODEL) as process:
         running_job(slurm, training)
         process.send_signal(signal.SIGINT)
