@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from advtrain.results import read_provenance
+from advtrain.results import read_provenance, read_table
 from workspace import Workspace, merged
 
 REPOSITORY = Path(__file__).parents[2]
@@ -84,3 +84,14 @@ def test_a_published_run_is_one_of_its_configuration(run: Path) -> None:
         assert made["network"] == config["network"]
     for about in run.glob("about*.md"):
         assert f"| training.epochs | {config['training']['epochs']} |" in re.sub(r" +", " ", about.read_text())
+
+
+def test_the_published_trainings_of_80_epochs_are_those_of_40_gone_on_with() -> None:
+    """Their commits are known, those of the longer ones are lost: docs/reproduction.md."""
+    shorter, longer = (REPOSITORY / "docs" / "results" / name / "models" for name in ("cpu_40", "cpu"))
+    histories = sorted(file.relative_to(shorter) for file in shorter.glob("*/*.history.parquet"))
+    assert len(histories) == 12
+    for history in histories:
+        first, whole = (read_table(folder / history).to_pandas().drop(columns="seconds") for folder in (shorter, longer))
+        assert (len(first), len(whole)) == (40, 80)
+        assert whole.head(40).equals(first), history
