@@ -16,17 +16,16 @@ resource_scopes:
     gpu="local",
 
 
-include: "rules/locks.smk"
 include: "rules/validate.smk"
 include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/train.smk"
-include: "rules/histories.smk"
 include: "rules/evaluate.smk"
-include: "rules/audit.smk"
 include: "rules/timing.smk"
 include: "rules/paper.smk"
+include: "rules/audit.smk"
 include: "rules/claims.smk"
+include: "rules/histories.smk"
 include: "rules/cost.smk"
 include: "rules/variants.smk"
 include: "rules/ablation.smk"
@@ -40,6 +39,7 @@ rule all:
         histories=HISTORIES,
         audit=multiext("<results>/audit", ".parquet", ".md", ".html"),
         table=multiext("<results>/table1", ".parquet", ".csv", ".md", ".tex", ".html"),
+        headline="<results>/headline.md",
         against_paper=multiext("<results>/against_paper", ".parquet", ".md", ".html"),
         differences=multiext("<results>/differences", ".parquet", ".md", ".html"),
         claims=multiext("<results>/claims", ".parquet", ".md", ".html"),

@@ -10,10 +10,10 @@ import click
 import pandas as pd
 import pyarrow as pa
 
-from advtrain.device import describe_device
-from advtrain.figures import save_figure
-from advtrain.files import write_text
-from advtrain.results import provenance, read_provenance, read_table, write_table
+from advtrain.system.device import describe_device
+from advtrain.report.figures import save_figure
+from advtrain.results.atomic import write_text
+from advtrain.results.parquet import provenance, read_provenance, read_table, write_table
 from benchmarks import attack, epochs, evaluation, growth, kept, limit, overhead
 from benchmarks.ground import Ground, all_cores, devices, load_ground
 from benchmarks.page import page

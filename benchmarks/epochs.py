@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pandas as pd
 import torch
 
-from advtrain.timing import endless_minibatches
+from advtrain.training.timing import endless_minibatches
 from benchmarks import plain
 from benchmarks.ground import Ground, devices
 from benchmarks.measure import cpu_threads, interleave

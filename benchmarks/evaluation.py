@@ -7,10 +7,10 @@ import pandas as pd
 import torch
 from torch import nn
 
-from advtrain.accuracy import right_under
-from advtrain.attacks import bim
-from advtrain.datasets import Examples
-from advtrain.evaluation import sweep_bim, trace_bim
+from advtrain.evaluation.outcomes import right_under
+from advtrain.attacks.gradient import bim
+from advtrain.data.examples import Examples
+from advtrain.evaluation.paper_attacks import sweep_bim, trace_bim
 from benchmarks.ground import Ground, devices
 from benchmarks.measure import cpu_threads, interleave
 

@@ -10,10 +10,10 @@ import torch
 import yaml
 from torch import nn
 
-from advtrain.datasets import Examples, load_examples
-from advtrain.device import prepare_device
-from advtrain.networks import new_network
-from advtrain.training import Plan, Trainer
+from advtrain.data.examples import Examples, load_examples
+from advtrain.system.device import prepare_device
+from advtrain.networks.plain import new_network
+from advtrain.training.trainer import Plan, Trainer
 
 CONFIG = Path(__file__).parents[1] / "config" / "config.yaml"
 """The paper's scale."""

@@ -14,12 +14,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from advtrain import frozen as frozen_module
-from advtrain.attacks import bim
-from advtrain.datasets import load_examples
-from advtrain.device import keep_memory
-from advtrain.timing import endless_minibatches
-from advtrain.training import Trainer
+from advtrain.networks.plain import cpu_fast_path as frozen_module
+from advtrain.attacks.gradient import bim
+from advtrain.data.examples import load_examples
+from advtrain.system.device import keep_memory
+from advtrain.training.timing import endless_minibatches
+from advtrain.training.trainer import Trainer
 from benchmarks.ground import Ground, configuration
 from benchmarks.measure import cpu_threads, interleave
 from benchmarks.peers import OURS

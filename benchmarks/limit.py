@@ -7,8 +7,8 @@ import pandas as pd
 import torch
 from torch.nn import functional as F
 
-from advtrain.attacks import ascend
-from advtrain.frozen import frozen
+from advtrain.attacks.gradient import ascend
+from advtrain.networks.cpu_fast_path import frozen
 from benchmarks.flops import attack_step_flops, fgsm_adv_step_flops, matrix_product_flops
 from benchmarks.ground import Ground, devices, thread_counts
 from benchmarks.measure import cpu_threads, interleave

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pandas as pd
 import torch
 
-from advtrain.device import synchronise
+from advtrain.system.device import synchronise
 
 CPU = torch.device("cpu")
 WITHIN = ["case", "threads", "device", "round"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import torch
 
-from advtrain.device import prepare_device
+from advtrain.system.device import prepare_device
 from benchmarks.ground import load_ground
 
 STEPS = 3

@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from advtrain.results import read_table
+from advtrain.results.parquet import read_table
 from benchmarks.ground import Ground
 from benchmarks.measure import interleave
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from advtrain.pages import Section, join_markdown
-from advtrain.paper import SECONDS_PER_EPOCH
-from advtrain.timing import BASELINE
+from advtrain.report.pages import Section, join_markdown
+from advtrain.report.paper import SECONDS_PER_EPOCH
+from advtrain.training.timing import BASELINE
 from benchmarks import overhead
 from benchmarks.epochs import PLAIN_LOOP
 from benchmarks.evaluation import EXAMPLES as EVALUATED

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from advtrain.attacks import bim
+from advtrain.attacks.gradient import bim
 from benchmarks import plain
 
 OURS = "ours"

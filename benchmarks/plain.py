@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from advtrain.datasets import Examples
+from advtrain.data.examples import Examples
 
 LossOf = Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]
 """The loss of a network on a minibatch: images, labels, and where the images stand in the training set."""

@@ -8,8 +8,8 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from advtrain.paper import SECONDS_PER_EPOCH
-from advtrain.timing import BASELINE
+from advtrain.report.paper import SECONDS_PER_EPOCH
+from advtrain.training.timing import BASELINE
 from benchmarks import overhead
 from benchmarks.epochs import PLAIN_LOOP
 from benchmarks.evaluation import AFRESH, SHARED

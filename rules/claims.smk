@@ -5,24 +5,15 @@ Output: <results>/claims.parquet, .md, .html, what the paper claims and what our
 """
 
 
-rule claims:
+use rule table1 as claims with:
     input:
+        code=code("claims"),
         evaluations=EVALUATIONS,
         timing_blocks="<results>/timing_blocks.parquet",
-        script="src/claims.py",
-        code=[
-            OUTPUT_CODE,
-            "src/advtrain/claims.py",
-            "src/advtrain/claims_page.py",
-            "src/advtrain/paper.py",
-            "src/advtrain/statistics.py",
-            "src/advtrain/verdicts.py",
-        ],
-        templates=multiext("src/advtrain/templates/claims", ".md", ".html"),
     output:
-        parquet="<results>/claims.parquet",
-        md="<results>/claims.md",
-        html=report(
+        "<results>/claims.parquet",
+        "<results>/claims.md",
+        report(
             "<results>/claims.html",
             caption="../report/claims.rst",
             category="Claims",
@@ -32,27 +23,3 @@ rule claims:
         "<results>/logs/claims.log",
     benchmark:
         "<results>/benchmarks/claims.tsv"
-    localrule: True
-    conda:
-        "../envs/pipeline.yaml"
-    threads: 1
-    resources:
-        mem="1GB",
-        runtime="10m",
-    params:
-        datasets=lambda wildcards: DATASET_TITLES,
-        defenses=lambda wildcards: DEFENSE_TITLES,
-        scale=SCALE,
-    shell:
-        """
-        exec python3 src/claims.py \
-            {input.evaluations:q} \
-            --timing-blocks {input.timing_blocks:q} \
-            --datasets {params.datasets:q} \
-            --defenses {params.defenses:q} \
-            --scale {params.scale:q} \
-            --parquet {output.parquet:q} \
-            --md {output.md:q} \
-            --html {output.html:q} \
-            >{log:q} 2>&1
-        """

@@ -1,69 +1,53 @@
-"""What the rules share: the cells, the files that define the science of a rule, the device. No rule is here.
+"""What the rules share: the cells, settings as JSON, the code that a result depends on, the device. No rule is here.
 
-In all rules, `exec` puts the script in the shell's place: a signal to the job reaches it, and it ends when Snakemake is gone.
-
-In all rules, what a result does not depend on (the device, the batch of an attack, how often to save, where files put by hand
-lie) is a resource and no param, since a changed param would rerun the rule.
+In all rules, `exec` puts the script in the shell's place, so that a signal to the job reaches it.
 """
 
 import itertools
 import json
 import platform
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
 
-import yaml
-
-PAPER_SCALE = yaml.safe_load(Path(workflow.basedir, "config/config.yaml").read_text())
+from advtrain.results.code import source_files
 
 
-def in_order(section):
-    """Names in `section` of the configuration: config.yaml's in its order, then others.
+def chosen(section):
+    """Names of the data sets or defenses that run: those of `only`, or all, without those of `without`.
 
-    Snakemake puts the keys that another --configfile overrides first, which would change the order of the table's rows.
-    With --replace-workflow-config that file need not have all that config.yaml has.
+    In the order of config.yaml, then others: Snakemake puts the keys that another --configfile overrides first.
     """
-    return sorted(config[section], key=lambda name: [*PAPER_SCALE[section], name].index(name))
+    order = [*PAPER_SCALE[section], *config[section]]
+    only, without = config["only"].get(section, order), config["without"].get(section, [])
+    return [name for name in dict.fromkeys(order) if name in config[section] and name in only and name not in without]
 
 
-DATASETS = in_order("datasets")
-DEFENSES = in_order("defenses")
+DATASETS = chosen("datasets")
+DEFENSES = chosen("defenses")
 
 EVALUATIONS = expand("<results>/{dataset}/{defense}.parquet", dataset=DATASETS, defense=DEFENSES)
 HISTORIES = expand("<results>/models/{dataset}/{defense}.history.parquet", dataset=DATASETS, defense=DEFENSES)
 
-# An edit to one of these files reruns the rules that name it, and no others.
-SHARED_CODE = [
-    "src/advtrain/accuracy.py",
-    "src/advtrain/attacks.py",
-    "src/advtrain/datasets.py",
-    "src/advtrain/ensemble.py",
-    "src/advtrain/frozen.py",
-    "src/advtrain/idx.py",
-    "src/advtrain/networks.py",
-]
-TRAINING_CODE = [
-    *SHARED_CODE,
-    "src/advtrain/captured.py",
-    "src/advtrain/defenses/__init__.py",
-    "src/advtrain/training.py",
-]
-EVALUATION_CODE = [*SHARED_CODE, "src/advtrain/evaluation.py", "src/advtrain/results.py", "src/cell.py"]
-OUTPUT_CODE = "src/outputs.py"
-PAGE_CODE = [OUTPUT_CODE, "src/advtrain/pages.py"]
-AUDIT_CODE = [*PAGE_CODE, "src/advtrain/audit.py", "src/advtrain/criteria.py", "src/advtrain/paper.py"]
-TABLE_CODE = [*AUDIT_CODE, "src/advtrain/statistics.py", "src/advtrain/tables.py"]
-PICTURE_CODE = [OUTPUT_CODE, "src/advtrain/figures.py", "src/advtrain/origin.py"]
-FIGURE_CODE = [*PICTURE_CODE, "src/advtrain/paper.py", "src/advtrain/statistics.py"]
+# What all defenses share in training; a defense's own `training` may override any of it.
+COMMON = {
+    "network": config["network"],
+    **{key: value for key, value in config["training"].items() if key != "checkpoint_epochs"},
+}
+# Those that are settings of the methods, each of which takes some of them, and not of the training loop.
+OF_METHODS = {"labels"}
 
 
-def trained_with(defense, network=config["network"], training={}, settings={}):
-    """All that decides how a classifier is trained: as the configuration has it, but for what is given."""
+def recipe(defense, changes={}):
+    """All that decides how a classifier is trained: the common settings, the defense's own in their place, then `changes`."""
+    own = {**COMMON, **config["defenses"][defense]["training"], **changes}
+    of_loop = COMMON.keys() - OF_METHODS
+    settings = settings_of(own["method"]) | {"method"}
     return {
-        "network": network,
-        "training": {**config["training"], **training},
-        "settings": {**config["defenses"][defense]["training"], **settings},
+        **{key: own[key] for key in of_loop},
+        "subset_seed": config["subset_seed"],
+        "defense": {key: own[key] for key in own if key in settings},
     }
 
 
@@ -73,17 +57,17 @@ def ablated(defense="proposed"):
     The one whose step and period are the defense's own is that defense. Periods within which the training would end are left
     out, and of those that it does not reach all but the first.
     """
-    own = config["defenses"].get(defense, {"training": {}})["training"]
-    if own.get("method") != "proposed":
+    own = recipe(defense) if defense in config["defenses"] else {"defense": {"method": None}}
+    if own["defense"]["method"] != "proposed":
         return {}
-    epochs, periods = config["training"]["epochs"], config["ablation"]["reset_epochs"]
+    epochs, periods = own["epochs"], config["ablation"]["reset_epochs"]
     whole = [reset for reset in periods if reset < epochs and epochs % reset == 0]
     never = [reset for reset in periods if reset >= epochs][:1]
     grid = itertools.product(config["ablation"]["step_divisors"], whole + never)
     return {
         (
             defense
-            if (divisor, reset) == (own["step_divisor"], own["reset_epochs"])
+            if (divisor, reset) == (own["defense"]["step_divisor"], own["defense"]["reset_epochs"])
             else "{}__step{}_reset{}".format(defense, divisor, reset)
         ): (divisor, reset)
         for divisor, reset in grid
@@ -92,81 +76,108 @@ def ablated(defense="proposed"):
 
 def variants(defense):
     """The choices of `variants` that change how a defense is trained, by the name of the classifier that comes of each."""
-    own = trained_with(defense)
+    own = recipe(defense)
     choices = {"{}__{}".format(defense, choice["name"]): choice for choice in config["variants"]["choices"]}
     return {
         name: choice
         for name, choice in choices.items()
-        if defense in choice.get("defenses", [defense])
-        and choice.get("settings", {}).keys() <= own["settings"].keys()
-        and trained_with(defense, **changes(choice)) != own
+        if defense in choice.get("defenses", [defense]) and recipe(defense, choice["training"]) != own
     }
-
-
-def changes(choice):
-    """What a choice of `variants` changes."""
-    return {key: value for key, value in choice.items() if key not in ("name", "title", "defenses")}
 
 
 ABLATED = ablated()
 VARIANTS = {defense: variants(defense) for defense in config["variants"]["defenses"] if defense in DEFENSES}
 
-# Every classifier that can be trained: those of the paper, and those that are one of them but for a setting.
+# Every classifier that can be trained: the defenses, and those that differ from one of them in some settings.
 CLASSIFIERS = {
     **{
-        name: trained_with("proposed", settings={"step_divisor": divisor, "reset_epochs": reset})
-        for name, (divisor, reset) in ABLATED.items()
+        name: recipe("proposed", {"step_divisor": divisor, "reset_epochs": reset}) for name, (divisor, reset) in ABLATED.items()
     },
-    **{name: trained_with(defense, **changes(choice)) for defense in VARIANTS for name, choice in VARIANTS[defense].items()},
-    **{name: trained_with(name) for name in DEFENSES},
+    **{name: recipe(defense, choice["training"]) for defense in VARIANTS for name, choice in VARIANTS[defense].items()},
+    **{name: recipe(name) for name in config["defenses"]},
 }
 
 
-def method_code(classifier):
-    """The file of a classifier's defense."""
-    return "src/advtrain/defenses/{}.py".format(CLASSIFIERS[classifier]["settings"]["method"])
+def to_json(value, sort_keys=True):
+    """A param for a script's JSON option, with sorted keys, so that equal settings are equal texts; titles keep their order.
+
+    Snakemake's report has the params within a <script>, as they are: a title must not be able to end it.
+    """
+    return json.dumps(value, sort_keys=sort_keys).replace("<", "\\u003c")
 
 
-# Settings that are objects go to the scripts as JSON.
-ALL_SETTINGS = json.dumps({name: CLASSIFIERS[name]["settings"] for name in DEFENSES}, sort_keys=True)
-HASHES = {name: json.dumps(config["datasets"][name]["sha256"], sort_keys=True) for name in DATASETS}
-# Snakemake's report has the params within a <script>, as they are: a title must not be able to end it.
-DATASET_TITLES = json.dumps({name: config["datasets"][name]["title"] for name in DATASETS}).replace("<", "\\u003c")
-DEFENSE_TITLES = json.dumps({name: config["defenses"][name]["title"] for name in DEFENSES}).replace("<", "\\u003c")
-DEFENSE_FAMILIES = json.dumps({name: config["defenses"][name]["family"] for name in DEFENSES})
+def plan(dataset, classifier):
+    """The plan of a training."""
+    return {**CLASSIFIERS[classifier], "epsilon": config["datasets"][dataset]["epsilon"]}
 
 
-CHOICES = json.dumps(
-    {
-        defense: {defense: "As configured", **{name: choice["title"] for name, choice in VARIANTS[defense].items()}}
-        for defense in VARIANTS
-    }
-).replace("<", "\\u003c")
+def on_test_images(dataset, examples, **settings):
+    """The settings of an evaluation."""
+    epsilon = config["datasets"][dataset]["epsilon"]
+    return {"epsilon": epsilon, "examples": examples, "subset_seed": config["subset_seed"], **settings}
 
 
-# Snakemake compares a rule's params as a set of values without their names, so an exchange of two numbers would rerun nothing.
-# These go into the params beside the numbers and tell them apart.
-def training_by_name(classifier):
-    """The settings of a classifier's training that its result depends on."""
-    training = CLASSIFIERS[classifier]["training"]
-    return json.dumps({key: value for key, value in training.items() if key != "checkpoint_epochs"}, sort_keys=True)
+def constant(text):
+    """A param that is the text as it is: in a plain string Snakemake would take JSON's braces for wildcards."""
+    return lambda wildcards: text
 
 
-TIMING_BY_NAME = json.dumps({**config["timing"], "cuda_graph": config["cuda_graph"]}, sort_keys=True)
+def unrecorded(value):
+    """A param that no result depends on: Snakemake does not rerun a rule for a param that is a function of `resources`."""
+    return lambda wildcards, resources: value
+
+
+def code(script, *methods):
+    """The source files that decide what a script computes; an edit to one reruns its rule, and no edit to others does."""
+    return ["src/{}".format(file) for file in source_files(script, *methods)]
+
+
+def method_of(classifier):
+    """Name of a classifier's defense."""
+    return CLASSIFIERS[classifier]["defense"]["method"]
+
+
+def departures(defense):
+    """Where a defense's own recipe departs from the common settings, in words."""
+    own = config["defenses"][defense]["training"]
+    return ", ".join("{} {}".format(key, own[key]) for key in own if key in COMMON and own[key] != COMMON[key])
+
+
+LABELS = {
+    "datasets": {name: config["datasets"][name]["title"] for name in DATASETS},
+    "defenses": {name: config["defenses"][name]["title"] for name in DEFENSES},
+    "families": {name: config["defenses"][name]["family"] for name in DEFENSES},
+    "scale": "{network}, {examples:,} images, {epochs} epochs, batch {batch_size}, {n} seed{s}".format(
+        n=len(COMMON["seeds"]), s="s" if len(COMMON["seeds"]) > 1 else "", **COMMON
+    ),
+    "departures": {name: departures(name) for name in DEFENSES if departures(name)},
+}
+
+
+def report_options(**settings):
+    """A param: the command line of a script that makes tables or figures.
+
+    It has an option for each named input except `code` and `after`, --output for each output, the labels, and an option for each of
+    `settings`.
+    """
+
+    def options(wildcards, input, output):
+        named = [(name, [files] if isinstance(files, str) else files) for name, files in input.items()]
+        given = [(name, file) for name, files in named if name not in ("code", "after") for file in files]
+        given += [("output", file) for file in output]
+        given += [(name, value if isinstance(value, str) else json.dumps(value)) for name, value in settings.items()]
+        given += [("labels", to_json(LABELS, sort_keys=False))]
+        return " ".join("--{} {}".format(name.replace("_", "-"), shlex.quote(value)) for name, value in given)
+
+    return options
+
 
 # The trace is BIM(trace_iterations) already, so the sweep leaves that N to it.
 SWEPT = [n for n in config["evaluation"]["sweep_iterations"] if n != config["evaluation"]["trace_iterations"]]
 TABLE_1_BIM = ["sweep", "trace"] if config["evaluation"]["trace_iterations"] in (10, 30) else ["sweep"]
-SWEEP_BY_NAME = json.dumps([SWEPT, config["evaluation"]["fixed_step"]], sort_keys=True)
-PGD = json.dumps(config["strong"]["pgd"], sort_keys=True)
-AUDIT_BY_NAME = json.dumps(config["audit"], sort_keys=True)
-AUTOATTACK_BY_NAME = json.dumps(config["autoattack"], sort_keys=True)
-SCALE = "{network}, {examples:,} images, {epochs} epochs, batch {batch_size}, {n} seed{s}".format(
-    network=config["network"],
-    n=len(config["training"]["seeds"]),
-    s="s" if len(config["training"]["seeds"]) > 1 else "",
-    **config["training"],
-)
+PGD = {key: value for key, value in config["pgd"].items() if key != "examples"}
+# The time does not depend on the data set, so another serves as well where this one does not run.
+TIMED = config["timing"]["dataset"] if config["timing"]["dataset"] in DATASETS else DATASETS[0]
 
 
 def gpu_here():

@@ -1,21 +1,20 @@
 """What the run took.
 
-Input: the histories of all trainings, and the benchmark files of the jobs that have run, which Snakemake does not take for
-results; the last results are inputs so that these are all.
+Input: the histories of all trainings, and the benchmark files of the jobs of a run, which are no results to Snakemake; the results
+that these jobs made are inputs, so that every benchmark file is there.
 Output: <results>/cost.parquet, .md, .html.
 """
 
 
-rule cost:
+use rule table1 as cost with:
     input:
+        code=code("cost"),
         histories=HISTORIES,
-        last=multiext("<results>/", "table1.parquet", "claims.parquet"),
-        script="src/cost.py",
-        code=[*PAGE_CODE, "src/advtrain/cost.py"],
+        after=[*EVALUATIONS, *rules.audit.input.findings, "<results>/timing.parquet"],
     output:
-        parquet="<results>/cost.parquet",
-        md="<results>/cost.md",
-        html=report(
+        "<results>/cost.parquet",
+        "<results>/cost.md",
+        report(
             "<results>/cost.html",
             caption="../report/cost.rst",
             category="Training",
@@ -23,26 +22,19 @@ rule cost:
         ),
     log:
         "<results>/logs/cost.log",
-    localrule: True
-    conda:
-        "../envs/pipeline.yaml"
-    threads: 1
-    resources:
-        mem="1GB",
-        runtime="10m",
     params:
-        benchmarks=subpath(output.parquet, parent=True),
-        datasets=lambda wildcards: DATASET_TITLES,
-        defenses=lambda wildcards: DEFENSE_TITLES,
-    shell:
-        """
-        exec python3 src/cost.py \
-            {input.histories:q} \
-            --benchmarks {params.benchmarks:q}/benchmarks \
-            --datasets {params.datasets:q} \
-            --defenses {params.defenses:q} \
-            --parquet {output.parquet:q} \
-            --md {output.md:q} \
-            --html {output.html:q} \
-            >{log:q} 2>&1
-        """
+        options=report_options(
+            benchmarks=str(Path(config["pathvars"]["results"], "benchmarks")),
+            rules=[
+                "download",
+                "train",
+                "sweep_bim",
+                "trace_bim",
+                "strong",
+                "autoattack",
+                "collect",
+                "audit_model",
+                "transfer",
+                "time_epochs",
+            ],
+        ),

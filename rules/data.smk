@@ -1,7 +1,7 @@
 """The data sets.
 
 Input: none; the sources are tried in order, the local folder of the configuration first. The script is no input: an edit to it
-need not fetch again what its hashes prove right. The script itself tries each source again before it goes to the next.
+need not fetch again what its hashes prove right. All sources are tried three times, as a network may fail for a moment.
 Output: data/{dataset}/*-ubyte, four uncompressed IDX files, held to their SHA-256. As an `update` they are not deleted before the
 job: it replaces each in one step by a right one, so that old files outlive a download that fails, and so that workflows that share
 a folder `data` may download at once. After a failure Snakemake itself puts the old bytes back, which is not one step.
@@ -10,34 +10,20 @@ a folder `data` may download at once. After a failure Snakemake itself puts the 
 
 rule download:
     output:
-        train_images=update(
-            ensure(
-                "data/{dataset}/train-images-idx3-ubyte",
-                sha256=lookup("datasets/{dataset}/sha256/train-images-idx3-ubyte", within=config),
+        [
+            update(ensure(f"data/{{dataset}}/{name}", sha256=lookup(f"datasets/{{dataset}}/sha256/{name}", within=config)))
+            for name in (
+                "train-images-idx3-ubyte",
+                "train-labels-idx1-ubyte",
+                "t10k-images-idx3-ubyte",
+                "t10k-labels-idx1-ubyte",
             )
-        ),
-        train_labels=update(
-            ensure(
-                "data/{dataset}/train-labels-idx1-ubyte",
-                sha256=lookup("datasets/{dataset}/sha256/train-labels-idx1-ubyte", within=config),
-            )
-        ),
-        test_images=update(
-            ensure(
-                "data/{dataset}/t10k-images-idx3-ubyte",
-                sha256=lookup("datasets/{dataset}/sha256/t10k-images-idx3-ubyte", within=config),
-            )
-        ),
-        test_labels=update(
-            ensure(
-                "data/{dataset}/t10k-labels-idx1-ubyte",
-                sha256=lookup("datasets/{dataset}/sha256/t10k-labels-idx1-ubyte", within=config),
-            )
-        ),
+        ],
     log:
         "<results>/logs/download/{dataset}.log",
     benchmark:
         "<results>/benchmarks/download/{dataset}.tsv"
+    retries: 2
     localrule: True
     conda:
         "../envs/pipeline.yaml"
@@ -47,8 +33,8 @@ rule download:
         mem="2GB",
         runtime="60m",
     params:
-        hashes=lambda wildcards: HASHES[wildcards.dataset],
-        folder=subpath(output.train_images, parent=True),
+        hashes=lambda wildcards: to_json(config["datasets"][wildcards.dataset]["sha256"]),
+        folder=subpath(output[0], parent=True),
     shell:
         """
         exec python3 src/download.py \

@@ -9,8 +9,7 @@ Output: <results>/evaluations/{dataset}/{defense}.sweep.parquet, clean, FGSM, BI
 
 rule sweep_bim:
     input:
-        script="src/sweep_bim.py",
-        code=EVALUATION_CODE,
+        code=code("sweep_bim"),
         model="<results>/models/{dataset}/{defense}.pt",
         images="data/{dataset}/t10k-images-idx3-ubyte",
         labels="data/{dataset}/t10k-labels-idx1-ubyte",
@@ -27,41 +26,38 @@ rule sweep_bim:
         gpu=GPUS,
         mem="4GB",
         runtime="2h",
-        device=config["device"],
-        batch_size=config["evaluation"]["batch_size"],
     params:
-        epsilon=lookup("datasets/{dataset}/epsilon", within=config),
-        iterations=",".join(map(str, SWEPT)),
-        examples=config["evaluation"]["examples"],
-        subset_seed=config["subset_seed"],
-        fixed_step_divisor=config["evaluation"]["fixed_step"]["divisor"],
-        fixed_step_iterations=",".join(map(str, config["evaluation"]["fixed_step"]["iterations"])),
-        by_name=lambda wildcards: SWEEP_BY_NAME,
+        settings=lambda wildcards: to_json(
+            on_test_images(
+                wildcards.dataset,
+                config["evaluation"]["examples"],
+                iterations=SWEPT,
+                fixed_step=config["evaluation"]["fixed_step"],
+            )
+        ),
+        batch_size=unrecorded(config["evaluation"]["batch_size"]),
+        device=unrecorded(config["device"]),
+        more="",
     shell:
         """
-        exec python3 src/sweep_bim.py \
+        exec python3 src/{rule}.py \
             --dataset {wildcards.dataset:q} \
             --defense {wildcards.defense:q} \
             --model {input.model:q} \
             --images {input.images:q} \
             --labels {input.labels:q} \
-            --examples {params.examples:q} \
-            --subset-seed {params.subset_seed:q} \
-            --epsilon {params.epsilon:q} \
-            --iterations {params.iterations:q} \
-            --fixed-step-divisor {params.fixed_step_divisor:q} \
-            --fixed-step-iterations {params.fixed_step_iterations:q} \
-            --batch-size {resources.batch_size:q} \
-            --device {resources.device:q} \
+            --settings {params.settings:q} \
+            --batch-size {params.batch_size:q} \
+            --device {params.device:q} \
             --output {output:q} \
+            {params.more} \
             >{log:q} 2>&1
         """
 
 
-rule trace_bim:
+use rule sweep_bim as trace_bim with:
     input:
-        script="src/trace_bim.py",
-        code=EVALUATION_CODE,
+        code=code("trace_bim"),
         model="<results>/models/{dataset}/{defense}.pt",
         images="data/{dataset}/t10k-images-idx3-ubyte",
         labels="data/{dataset}/t10k-labels-idx1-ubyte",
@@ -71,43 +67,17 @@ rule trace_bim:
         "<results>/logs/trace_bim/{dataset}/{defense}.log",
     benchmark:
         "<results>/benchmarks/trace_bim/{dataset}/{defense}.tsv"
-    conda:
-        "../envs/pipeline.yaml"
-    threads: 1
-    resources:
-        gpu=GPUS,
-        mem="4GB",
-        runtime="1h",
-        device=config["device"],
-        batch_size=config["evaluation"]["batch_size"],
     params:
-        epsilon=lookup("datasets/{dataset}/epsilon", within=config),
-        iterations=config["evaluation"]["trace_iterations"],
-        examples=config["evaluation"]["examples"],
-        subset_seed=config["subset_seed"],
-    shell:
-        """
-        exec python3 src/trace_bim.py \
-            --dataset {wildcards.dataset:q} \
-            --defense {wildcards.defense:q} \
-            --model {input.model:q} \
-            --images {input.images:q} \
-            --labels {input.labels:q} \
-            --examples {params.examples:q} \
-            --subset-seed {params.subset_seed:q} \
-            --epsilon {params.epsilon:q} \
-            --iterations {params.iterations:q} \
-            --batch-size {resources.batch_size:q} \
-            --device {resources.device:q} \
-            --output {output:q} \
-            >{log:q} 2>&1
-        """
+        settings=lambda wildcards: to_json(
+            on_test_images(
+                wildcards.dataset, config["evaluation"]["examples"], iterations=config["evaluation"]["trace_iterations"]
+            )
+        ),
 
 
-rule strong:
+use rule sweep_bim as strong with:
     input:
-        script="src/strong.py",
-        code=EVALUATION_CODE,
+        code=code("strong"),
         model="<results>/models/{dataset}/{defense}.pt",
         images="data/{dataset}/t10k-images-idx3-ubyte",
         labels="data/{dataset}/t10k-labels-idx1-ubyte",
@@ -117,44 +87,18 @@ rule strong:
         "<results>/logs/strong/{dataset}/{defense}.log",
     benchmark:
         "<results>/benchmarks/strong/{dataset}/{defense}.tsv"
-    conda:
-        "../envs/pipeline.yaml"
-    threads: 1
     resources:
         gpu=GPUS,
         mem="4GB",
         runtime="12h",
-        device=config["device"],
-        batch_size=config["evaluation"]["batch_size"],
     params:
-        epsilon=lookup("datasets/{dataset}/epsilon", within=config),
-        examples=config["strong"]["examples"],
-        subset_seed=config["subset_seed"],
-        pgd=lambda wildcards: PGD,
-    shell:
-        """
-        exec python3 src/strong.py \
-            --dataset {wildcards.dataset:q} \
-            --defense {wildcards.defense:q} \
-            --model {input.model:q} \
-            --images {input.images:q} \
-            --labels {input.labels:q} \
-            --examples {params.examples:q} \
-            --subset-seed {params.subset_seed:q} \
-            --epsilon {params.epsilon:q} \
-            --pgd {params.pgd:q} \
-            --batch-size {resources.batch_size:q} \
-            --device {resources.device:q} \
-            --output {output:q} \
-            >{log:q} 2>&1
-        """
+        settings=lambda wildcards: to_json(on_test_images(wildcards.dataset, config["pgd"]["examples"], pgd=PGD)),
 
 
-# The checkpoint is no output, for the reason that rules/train.smk gives.
-rule autoattack:
+# The checkpoint is not declared as an output, for the reason that rules/train.smk gives.
+use rule sweep_bim as autoattack with:
     input:
-        script="src/autoattack.py",
-        code=[*SHARED_CODE, "src/advtrain/autoattack.py", "src/advtrain/results.py", "src/cell.py"],
+        code=code("autoattack"),
         model="<results>/models/{dataset}/{defense}.pt",
         images="data/{dataset}/t10k-images-idx3-ubyte",
         labels="data/{dataset}/t10k-labels-idx1-ubyte",
@@ -164,46 +108,25 @@ rule autoattack:
         "<results>/logs/autoattack/{dataset}/{defense}.log",
     benchmark:
         "<results>/benchmarks/autoattack/{dataset}/{defense}.tsv"
-    conda:
-        "../envs/pipeline.yaml"
-    threads: 1
     resources:
         gpu=GPUS,
         mem="4GB",
         runtime="24h",
-        device=config["device"],
     params:
-        stem=subpath(output[0], strip_suffix=".parquet"),
-        epsilon=lookup("datasets/{dataset}/epsilon", within=config),
-        apgd_examples=config["autoattack"]["apgd_examples"],
-        fab_square_examples=config["autoattack"]["fab_square_examples"],
-        subset_seed=config["subset_seed"],
+        settings=lambda wildcards: to_json(
+            on_test_images(
+                wildcards.dataset,
+                config["autoattack"]["apgd_examples"],
+                **{key: config["autoattack"][key] for key in ("fab_square_examples", "batch_size", "seed")},
+            )
+        ),
         batch_size=config["autoattack"]["batch_size"],
-        attack_seed=config["autoattack"]["seed"],
-        by_name=lambda wildcards: AUTOATTACK_BY_NAME,
-    shell:
-        """
-        exec python3 src/autoattack.py \
-            --dataset {wildcards.dataset:q} \
-            --defense {wildcards.defense:q} \
-            --model {input.model:q} \
-            --images {input.images:q} \
-            --labels {input.labels:q} \
-            --examples {params.apgd_examples:q} \
-            --fab-square-examples {params.fab_square_examples:q} \
-            --subset-seed {params.subset_seed:q} \
-            --attack-seed {params.attack_seed:q} \
-            --epsilon {params.epsilon:q} \
-            --batch-size {params.batch_size:q} \
-            --device {resources.device:q} \
-            --checkpoint {params.stem:q}.checkpoint \
-            --output {output:q} \
-            >{log:q} 2>&1
-        """
+        more=lambda wildcards, output: "--checkpoint {}".format(shlex.quote(output[0].removesuffix(".parquet") + ".checkpoint")),
 
 
 rule collect:
     input:
+        code=code("collect"),
         tables=multiext(
             "<results>/evaluations/{dataset}/{defense}",
             ".sweep.parquet",
@@ -211,8 +134,6 @@ rule collect:
             ".strong.parquet",
             ".autoattack.parquet",
         ),
-        script="src/collect.py",
-        code="src/advtrain/results.py",
     output:
         "<results>/{dataset}/{defense}.parquet",
     log:
@@ -228,8 +149,5 @@ rule collect:
         runtime="10m",
     shell:
         """
-        exec python3 src/collect.py \
-            {input.tables:q} \
-            --output {output:q} \
-            >{log:q} 2>&1
+        exec python3 src/collect.py {input.tables:q} --output {output:q} >{log:q} 2>&1
         """

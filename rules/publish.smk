@@ -1,10 +1,10 @@
-"""Publishing: the small result files of a run, where people read them without running anything.
+"""Publishing: the small result files of a run, to be read without running anything.
 
 Input: the tables and figures of a run.
 Output: docs/results/{name of the results' folder}/, a copy of each; about.md, about_variants.md and about_ablation.md,
 what made them.
 
-No rule asks for these and no file there is ever written by hand: `snakemake --configfile config/quick.yaml -- publish`.
+No rule asks for these, and no file there is written by hand: `snakemake --configfile config/quick.yaml -- publish`.
 """
 
 RESULTS = Path(config["pathvars"]["results"])
@@ -16,6 +16,7 @@ PUBLISHED = [
         format=["md", "parquet"],
     ),
     *expand("{figure}.svg", figure=["figure1", "figure2", "table1_bars", "pareto", "transfer", "histories"]),
+    "headline.md",
     "pareto.parquet",
     "timing.parquet",
     "timing_blocks.parquet",
@@ -32,9 +33,8 @@ COMMAND = "snakemake --cores 2 {}-- ".format(
 
 rule publish:
     input:
+        code=code("publish"),
         files=expand("<results>/{file}", file=PUBLISHED),
-        script="src/publish.py",
-        code=["src/advtrain/origin.py", "src/advtrain/published.py"],
     output:
         files=expand("docs/results/{name}/{file}", name=PUBLISHED_AS, file=PUBLISHED),
         about="docs/results/{}/about.md".format(PUBLISHED_AS),
@@ -48,8 +48,8 @@ rule publish:
         mem="1GB",
         runtime="10m",
     params:
-        results=subpath(input[0], parent=True),
-        config=lambda wildcards: json.dumps(config),
+        results=config["pathvars"]["results"],
+        config=constant(json.dumps(config)),
         command=lambda wildcards, output: COMMAND + Path(output.about).stem.replace("about", "publish"),
         folder=subpath(output.about, parent=True),
     shell:
@@ -67,9 +67,8 @@ rule publish:
 
 use rule publish as publish_variants with:
     input:
+        code=code("publish"),
         files=expand("<results>/{file}", file=PUBLISHED_OF_VARIANTS),
-        script="src/publish.py",
-        code=["src/advtrain/origin.py", "src/advtrain/published.py"],
     output:
         files=expand("docs/results/{name}/{file}", name=PUBLISHED_AS, file=PUBLISHED_OF_VARIANTS),
         about="docs/results/{}/about_variants.md".format(PUBLISHED_AS),
@@ -79,9 +78,8 @@ use rule publish as publish_variants with:
 
 use rule publish as publish_ablation with:
     input:
+        code=code("publish"),
         files=expand("<results>/{file}", file=PUBLISHED_OF_ABLATION),
-        script="src/publish.py",
-        code=["src/advtrain/origin.py", "src/advtrain/published.py"],
     output:
         files=expand("docs/results/{name}/{file}", name=PUBLISHED_AS, file=PUBLISHED_OF_ABLATION),
         about="docs/results/{}/about_ablation.md".format(PUBLISHED_AS),

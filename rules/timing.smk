@@ -7,11 +7,9 @@ Output: <results>/timing.parquet, seconds per training epoch of each defense; ti
 
 rule time_epochs:
     input:
-        script="src/time_epochs.py",
-        code=[*TRAINING_CODE, "src/advtrain/timing.py"],
-        methods=map(method_code, DEFENSES),
-        images=expand("data/{dataset}/train-images-idx3-ubyte", dataset=config["timing"]["dataset"]),
-        labels=expand("data/{dataset}/train-labels-idx1-ubyte", dataset=config["timing"]["dataset"]),
+        code=code("time_epochs", *map(method_of, DEFENSES)),
+        images="data/{}/train-images-idx3-ubyte".format(TIMED),
+        labels="data/{}/train-labels-idx1-ubyte".format(TIMED),
     output:
         summary="<results>/timing.parquet",
         blocks="<results>/timing_blocks.parquet",
@@ -21,44 +19,35 @@ rule time_epochs:
         "<results>/benchmarks/time_epochs.tsv"
     conda:
         "../envs/pipeline.yaml"
-    # More than any machine has, so that nothing else runs beside the measurement; Snakemake caps it at --cores.
+    # More than any machine has, so that nothing else runs at the same time; Snakemake caps it at --cores.
     threads: 1024
     resources:
         gpu=GPUS,
         mem="4GB",
         runtime="1h",
-        device=config["device"],
     params:
-        dataset=config["timing"]["dataset"],
-        defenses=lambda wildcards: ALL_SETTINGS,
-        epsilon=config["datasets"][config["timing"]["dataset"]]["epsilon"],
-        network=config["network"],
-        examples=config["training"]["examples"],
-        subset_seed=config["subset_seed"],
-        batch_size=config["training"]["batch_size"],
-        learning_rate=config["training"]["learning_rate"],
-        blocks=config["timing"]["blocks"],
-        steps_per_block=config["timing"]["steps_per_block"],
-        cpu_threads=config["timing"]["threads"],
+        dataset=TIMED,
+        plans=constant(
+            to_json(
+                {
+                    name: {**plan(TIMED, name), "seeds": [0], "epochs": 1, "monitor_examples": 1, "monitor_iterations": 1}
+                    for name in DEFENSES
+                },
+                sort_keys=False,
+            )
+        ),
+        timing=constant(to_json({key: value for key, value in config["timing"].items() if key != "dataset"})),
+        device=unrecorded(config["device"]),
         cuda_graph=int(config["cuda_graph"]),
-        by_name=lambda wildcards: TIMING_BY_NAME,
     shell:
         """
         exec python3 src/time_epochs.py \
             --dataset {params.dataset:q} \
             --images {input.images:q} \
             --labels {input.labels:q} \
-            --defenses {params.defenses:q} \
-            --epsilon {params.epsilon:q} \
-            --network {params.network:q} \
-            --examples {params.examples:q} \
-            --subset-seed {params.subset_seed:q} \
-            --batch-size {params.batch_size:q} \
-            --learning-rate {params.learning_rate:q} \
-            --blocks {params.blocks:q} \
-            --steps-per-block {params.steps_per_block:q} \
-            --threads {params.cpu_threads:q} \
-            --device {resources.device:q} \
+            --plans {params.plans:q} \
+            --timing {params.timing:q} \
+            --device {params.device:q} \
             --cuda-graph {params.cuda_graph:q} \
             --output {output.summary:q} \
             --blocks-output {output.blocks:q} \

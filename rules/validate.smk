@@ -1,6 +1,8 @@
 """A wrong configuration stops here, with one line for each key or value that is wrong, before any job."""
 
+import difflib
 import math
+import sys
 from pathlib import Path
 
 import yaml
@@ -8,64 +10,81 @@ from jsonschema import Draft202012Validator
 from jsonschema.validators import extend
 from snakemake.exceptions import WorkflowError
 
+SRC = Path(workflow.basedir, "src")
+sys.path.append(str(SRC))
+
+from advtrain.results.code import METHODS, settings_of
+
+PAPER_SCALE = yaml.safe_load(Path(workflow.basedir, "config/config.yaml").read_text())
 SCHEMA = yaml.safe_load(Path(workflow.basedir, "config/config.schema.yaml").read_text())
 
-DEEPEST, MOST = 10, 10_000
-
-# JSON Schema takes 1.0 for an integer, which the scripts' options do not, and what is no number at all for one.
+# JSON Schema takes 1.0 for an integer, which the scripts' options do not, and infinity for a number.
 TYPES = Draft202012Validator.TYPE_CHECKER.redefine_many(
     {
         "integer": lambda checker, value: type(value) is int,
         "number": lambda checker, value: type(value) is int or (type(value) is float and math.isfinite(value)),
     }
 )
-SchemaValidator = extend(Draft202012Validator, type_checker=TYPES)
+VALIDATOR = extend(Draft202012Validator, type_checker=TYPES)(SCHEMA)
 
 
-def place(keys):
-    """Where a value stands, on one line."""
-    name = ".".join(map(str, keys)) or "top level"
-    return name if name.isprintable() else repr(name)
+def read_text_values(config):
+    """Read values that are text where the schema wants another type: `--config key=value` gives no other."""
+    for error in list(VALIDATOR.iter_errors(config)):
+        if error.validator == "type" and isinstance(error.instance, str):
+            section = config
+            for key in list(error.absolute_path)[:-1]:
+                section = section[key]
+            section[error.absolute_path[-1]] = yaml.safe_load(error.instance)
 
 
-def nested(value, keys=()):
-    """The value and all that it has in it, each with its keys; what is deeper than `DEEPEST` is left out."""
-    yield keys, value
-    if len(keys) < DEEPEST:
-        items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-        for key, item in items:
-            yield from nested(item, (*keys, key if isinstance(key, str) or isinstance(value, list) else type(key).__name__))
+def nearest(name, names):
+    """The names to choose from, the nearest one first if there is a near one."""
+    near = difflib.get_close_matches(str(name), names, n=1)
+    return "did you mean {}?".format(near[0]) if near else "there are {}".format(", ".join(names) or "none")
 
 
-def wrong_kind(config):
-    """What the schema's validator could not even print: YAML has numbers of any length and values that contain themselves."""
-    for number, (keys, value) in enumerate(nested(config)):
-        if len(keys) == DEEPEST or number == MOST:
-            yield "{}: the configuration is nested too deeply, or too large".format(place(keys[:3]))
-            return
-        if isinstance(value, dict) and not all(isinstance(key, str) for key in value):
-            yield "{}: a key is no text".format(place(keys))
-        if isinstance(value, int) and abs(value) >= 2**63:
-            yield "{}: the number is too large".format(place(keys))
-        elif not isinstance(value, (str, int, float, list, dict, type(None))):
-            yield "{}: it has a value of the type {}".format(place(keys), type(value).__name__)
-
-
-def words(error):
-    """What an error of the schema says; of a pattern its description, which people can read."""
+def described(error):
+    """What is wrong by an error of the schema, on one line."""
+    if error.validator in ("additionalProperties", "unevaluatedProperties") and error.validator_value is False:
+        known = PAPER_SCALE
+        for key in error.absolute_path:
+            known = known.get(key, {}) if isinstance(known, dict) else {}
+        unknown = [key for key in error.instance if key not in known]
+        return "; ".join("{} is no key here, {}".format(key, nearest(key, list(known))) for key in unknown)
     if error.validator == "pattern" and "description" in error.schema:
-        return "{!r} will not do: {}".format(error.instance, error.schema["description"])
-    return error.message
+        return "{!r} is not accepted: {}".format(error.instance, error.schema["description"])
+    return " ".join(error.message.split())
+
+
+def missing(config, needed, at=""):
+    """A line for each key of config.yaml that a configuration lacks, which only --replace-workflow-config can bring about."""
+    for key, value in needed.items():
+        if key not in config:
+            yield "{}{} is missing".format(at, key)
+        elif isinstance(value, dict) and key not in ("pathvars", "datasets", "defenses", "only", "without"):
+            yield from missing(config[key], value, "{}{}.".format(at, key))
 
 
 def wrong_together(config):
-    """What no schema says: keys that are right alone and wrong together."""
+    """What no schema can say: keys that are right alone and wrong together."""
+    for section in ("datasets", "defenses"):
+        names = list(config[section])
+        for choice in ("only", "without"):
+            for name in config[choice].get(section, []):
+                if name not in names:
+                    yield "{}.{}: {!r} is not configured; {}".format(choice, section, name, nearest(name, names))
+        if not set(config["only"].get(section, names)) - set(config["without"].get(section, [])):
+            yield "only and without: no {} are left".format(section)
+        titles = [entry["title"] for entry in config[section].values()]
+        for title in sorted({title for title in titles if titles.count(title) > 1}):
+            yield "{}: two have the title {!r}".format(section, title)
     if config["timing"]["dataset"] not in config["datasets"]:
         yield "timing.dataset: {!r} is not one of the datasets".format(config["timing"]["dataset"])
     for iterations in (10, 30):
         if iterations not in config["evaluation"]["sweep_iterations"]:
             yield "evaluation.sweep_iterations: {} is missing, which Table I needs".format(iterations)
-    for section, key in (("strong", "examples"), ("autoattack", "apgd_examples")):
+    for section, key in (("pgd", "examples"), ("autoattack", "apgd_examples")):
         if config[section][key] > config["evaluation"]["examples"]:
             yield "{}.{}: {} are more than evaluation.examples ({})".format(
                 section, key, config[section][key], config["evaluation"]["examples"]
@@ -73,52 +92,54 @@ def wrong_together(config):
     apgd, fab_square = (config["autoattack"][key] for key in ("apgd_examples", "fab_square_examples"))
     if fab_square > apgd:
         yield "autoattack.fab_square_examples: {} are more than apgd_examples ({})".format(fab_square, apgd)
-    for section in ("datasets", "defenses"):
-        titles = [entry["title"] for entry in config[section].values()]
-        for title in sorted({title for title in titles if titles.count(title) > 1}):
-            yield "{}: two have the title {!r}".format(section, title)
     for name, dataset in config["datasets"].items():
         if dataset["title"] == "Training time":
-            yield "datasets.{}.title: Table I has a part of its own that is called 'Training time'".format(name)
-    for name, defense in config["defenses"].items():
-        method = defense["training"]["method"]
-        if not Path(workflow.basedir, "src/advtrain/defenses", "{}.py".format(method)).is_file():
-            yield "defenses.{}.training.method: there is no src/advtrain/defenses/{}.py".format(name, method)
-    yield from broken_cycles(config)
+            yield "datasets.{}.title: Table I already has a part called 'Training time'".format(name)
     choices = config["variants"]["choices"]
     for key in ("name", "title"):
         given = [choice[key] for choice in choices]
         for value in sorted({value for value in given if given.count(value) > 1}):
             yield "variants.choices: two have the {} {!r}".format(key, value)
+    for name, defense in config["defenses"].items():
+        yield from wrong_recipe(config, "defenses.{}.training".format(name), defense["training"])
+        yield from broken_cycle(config, "defenses.{}.training".format(name), defense["training"])
+        for choice in choices:
+            if name in choice.get("defenses", config["variants"]["defenses"]):
+                changed = {**defense["training"], **choice["training"]}
+                yield from broken_cycle(config, "variants.choices, {}: {}".format(choice["name"], name), changed)
 
 
-def broken_cycles(config):
-    """A line for each training that would end within a cycle of resets, where robustness is low."""
-    settings = {name: defense["training"] for name, defense in config["defenses"].items()}
-    resets = {name: own["reset_epochs"] for name, own in settings.items() if "reset_epochs" in own}
-    trainings = [("training.epochs", config["training"]["epochs"], name) for name in resets]
-    trainings += [
-        ("variants.choices, {}: training.epochs".format(choice["name"]), choice["training"]["epochs"], name)
-        for choice in config["variants"]["choices"]
-        for name in config["variants"]["defenses"]
-        if name in resets and name in choice.get("defenses", [name]) and "epochs" in choice.get("training", {})
-    ]
-    for key, epochs, name in trainings:
-        reset = resets[name]
-        if epochs > reset and epochs % reset:
-            yield "{}: {} ends within a cycle of defenses.{} ({} epochs), where robustness is low".format(
-                key, epochs, name, reset
-            )
+def wrong_recipe(config, at, recipe):
+    """A line for each key of a defense's `training` that neither `training` nor its method has, and for each that is missing."""
+    method = recipe["method"]
+    if not Path(SRC, METHODS, "{}.py".format(method)).is_file():
+        methods = sorted(path.stem for path in Path(SRC, METHODS).glob("*.py") if path.stem not in ("__init__", "base", "registry"))
+        yield "{}.method: there is no src/{}/{}.py; {}".format(at, METHODS, method, nearest(method, methods))
+        return
+    own, common = settings_of(method), {"network", *config["training"]} - {"checkpoint_epochs"}
+    for key in sorted(recipe.keys() - own - common - {"method"}):
+        yield "{}.{}: {} has no such setting; {}".format(at, key, method, nearest(key, sorted(own | common)))
+    for key in sorted(own - recipe.keys() - common):
+        yield "{}.{} is missing, a setting of {}".format(at, key, method)
+
+
+def broken_cycle(config, at, recipe):
+    """A line if a training would end within a cycle of resets, where robustness is low."""
+    epochs, reset = recipe.get("epochs", config["training"]["epochs"]), recipe.get("reset_epochs")
+    if reset and epochs > reset and epochs % reset:
+        yield "{}: {} epochs end within a cycle of resets ({} epochs), where robustness is low".format(at, epochs, reset)
 
 
 def wrong(config):
-    """A line for each key or value that is wrong; the later checks can rely on what the earlier ones hold."""
-    lines = list(wrong_kind(config)) or [
-        "{}: {}".format(place(error.absolute_path), words(error)) for error in SchemaValidator(SCHEMA).iter_errors(config)
+    """A line for each key or value that is wrong; the later checks rely on what the earlier ones hold."""
+    lines = [
+        "{}: {}".format(".".join(map(str, error.absolute_path)) or "top level", described(error))
+        for error in VALIDATOR.iter_errors(config)
     ]
-    return lines or list(wrong_together(config))
+    return lines or list(missing(config, PAPER_SCALE)) or list(wrong_together(config))
 
 
+read_text_values(config)
 WRONG = wrong(config)
 if WRONG:
     raise WorkflowError("The configuration is wrong.", *WRONG)

@@ -4,40 +4,32 @@ from pathlib import Path
 
 import click
 
-from advtrain import ablation
-from advtrain.ablation_map import ablation_map
-from advtrain.figures import save_figure
-from advtrain.origin import in_a_line
-from advtrain.results import provenance, read_provenances
-from command import Command, Json
-from outputs import Outputs, datasets_option, evaluations_argument, figures_option, outputs_options, read_rows, scale_option
+from advtrain.report.labels import Labels
+from advtrain.report.step_and_reset import ablation_table, page
+from advtrain.report.step_and_reset_map import ablation_map
+from cli.command import Command, FromJson
+from cli.report import Outputs, evaluations_option, labels_option, made_of, outputs_option, read_rows
 
 
 @click.command(cls=Command)
-@evaluations_argument
+@evaluations_option
 @click.option(
-    "--classifiers", required=True, type=Json(), help="Step divisor and epochs between two resets of each, by name; JSON."
+    "--classifiers",
+    required=True,
+    type=FromJson(dict[str, tuple[int, int]]),
+    help="Step divisor and epochs between two resets of each, by name; JSON.",
 )
-@datasets_option
 @click.option("--epochs", required=True, type=click.IntRange(min=1), help="Length of the training.")
-@scale_option
-@outputs_options
-@figures_option
+@labels_option
+@outputs_option
 def main(
-    outputs: Outputs,
-    evaluations: tuple[Path, ...],
-    classifiers: dict[str, list[int]],
-    datasets: dict[str, str],
-    epochs: int,
-    scale: str,
-    figures: tuple[Path, ...],
+    evaluations: tuple[Path, ...], classifiers: dict[str, tuple[int, int]], epochs: int, labels: Labels, outputs: Outputs
 ) -> None:
-    """Compare the steps and periods from the EVALUATIONS of all classifiers, by sweep_bim.py, trace_bim.py and strong.py."""
-    table = ablation.ablation_table(read_rows(evaluations), classifiers, list(datasets), epochs)
-    inputs = read_provenances(evaluations)
-    made = provenance({"classifiers": classifiers, "scale": scale}, inputs=inputs)
-    outputs.write(table, made, "The step and the resets of Proposed", ablation.page(table, datasets, scale))
-    save_figure(ablation_map(table, datasets), figures, in_a_line(scale, inputs))
+    """Compare the steps and periods of Proposed."""
+    table = ablation_table(read_rows(evaluations), classifiers, list(labels.datasets), epochs)
+    outputs.write_table(table, made_of(labels, evaluations, classifiers=classifiers))
+    outputs.write_page("The step and the resets of Proposed", page(table, labels))
+    outputs.write_figure(ablation_map(table, labels), labels.scale, evaluations)
 
 
 if __name__ == "__main__":

@@ -4,22 +4,23 @@ from pathlib import Path
 
 import click
 
-from advtrain import against_paper
-from advtrain.results import provenance, read_provenances, read_table
-from command import FILE, Command
-from outputs import Outputs, outputs_options, scale_option
+from advtrain.report.labels import Labels
+from advtrain.report.paper_comparison import against_paper, page
+from advtrain.results.parquet import read_table
+from cli.command import Command
+from cli.report import Outputs, input_table, labels_option, made_of, outputs_option
 
 
 @click.command(cls=Command)
-@click.option("--table", "table_file", required=True, type=FILE, help="Parquet of table1.py.")
-@scale_option
-@outputs_options
-def main(outputs: Outputs, table_file: Path, scale: str) -> None:
+@input_table("table", "Parquet of table1.py.")
+@labels_option
+@outputs_option
+def main(table: Path, labels: Labels, outputs: Outputs) -> None:
     """Compare our Table I with the paper's."""
-    table = read_table(table_file).to_pandas()
-    found = against_paper.against_paper(table)
-    made = provenance({"scale": scale}, inputs=read_provenances([table_file]))
-    outputs.write(found, made, "Against the paper", against_paper.page(found, table, scale))
+    ours = read_table(table).to_pandas()
+    found = against_paper(ours)
+    outputs.write_table(found, made_of(labels, [table]))
+    outputs.write_page("Against the paper", page(found, ours, labels))
 
 
 if __name__ == "__main__":

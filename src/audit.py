@@ -4,30 +4,21 @@ from pathlib import Path
 
 import click
 
-from advtrain.audit import audit_table, page
-from advtrain.results import provenance, read_provenances
-from command import FILE, Command
-from outputs import Outputs, datasets_option, defenses_option, outputs_options, read_rows, scale_option
+from advtrain.report.audit_page import audit_table, page
+from advtrain.report.labels import Labels
+from cli.command import Command
+from cli.report import Outputs, inputs, labels_option, made_of, outputs_option, read_rows
 
 
 @click.command(cls=Command)
-@click.argument("findings", nargs=-1, required=True, type=FILE)
-@datasets_option
-@defenses_option
-@scale_option
-@outputs_options
-def main(
-    outputs: Outputs,
-    findings: tuple[Path, ...],
-    datasets: dict[str, str],
-    defenses: dict[str, str],
-    scale: str,
-) -> None:
-    """Judge what FINDINGS of audit_model.py and transfer.py measured."""
+@inputs("findings", "What audit_model.py and transfer.py measured.")
+@labels_option
+@outputs_option
+def main(findings: tuple[Path, ...], labels: Labels, outputs: Outputs) -> None:
+    """Judge every check of every trained model."""
     audit = audit_table(read_rows(findings))
-    title, sections = page(audit, datasets, defenses, scale)
-    made = provenance({"scale": scale}, inputs=read_provenances(findings))
-    outputs.write(audit, made, title, sections, titled=True)
+    outputs.write_table(audit, made_of(labels, findings))
+    outputs.write_page("Audit", page(audit, labels))
 
 
 if __name__ == "__main__":

@@ -4,37 +4,25 @@ from pathlib import Path
 
 import click
 
-from advtrain import claims_page
-from advtrain.claims import Evidence, judge_all
-from advtrain.files import write_text
-from advtrain.results import provenance, read_provenance, read_provenances, read_table, write_table
-from command import FILE, Command
-from outputs import Outputs, datasets_option, defenses_option, evaluations_argument, outputs_options, read_rows, scale_option
+from advtrain.report.claims_page import claims_table, page
+from advtrain.report.labels import Labels
+from advtrain.report.paper_claims import Figures, judge_all
+from advtrain.results.parquet import read_provenance, read_table
+from cli.command import Command
+from cli.report import Outputs, evaluations_option, input_table, labels_option, made_of, outputs_option, read_rows
 
 
 @click.command(cls=Command)
-@evaluations_argument
-@click.option("--timing-blocks", required=True, type=FILE, help="Rounds of time_epochs.py.")
-@datasets_option
-@defenses_option
-@scale_option
-@outputs_options
-def main(
-    outputs: Outputs,
-    evaluations: tuple[Path, ...],
-    timing_blocks: Path,
-    datasets: dict[str, str],
-    defenses: dict[str, str],
-    scale: str,
-) -> None:
-    """Judge the paper's claims on the EVALUATIONS of all cells."""
-    evidence = Evidence(read_rows(evaluations), read_table(timing_blocks).to_pandas(), datasets, defenses)
-    claims = judge_all(evidence)
-    inputs = read_provenances((*evaluations, timing_blocks))
-    write_table(claims_page.claims_table(claims), outputs.parquet, provenance({"scale": scale}, inputs=inputs))
-    about = claims_page.note(evidence, scale, read_provenance(timing_blocks)["device"])
-    write_text(outputs.md, claims_page.to_markdown(claims, about))
-    write_text(outputs.html, claims_page.to_html(claims, about))
+@evaluations_option
+@input_table("timing_blocks", "Rounds of time_epochs.py.")
+@labels_option
+@outputs_option
+def main(evaluations: tuple[Path, ...], timing_blocks: Path, labels: Labels, outputs: Outputs) -> None:
+    """Judge the paper's claims."""
+    figures = Figures(read_rows(evaluations), read_table(timing_blocks).to_pandas(), labels.datasets, labels.defenses)
+    claims = judge_all(figures)
+    outputs.write_table(claims_table(claims), made_of(labels, (*evaluations, timing_blocks)))
+    outputs.write_page("The paper's claims", page(claims, figures, labels, read_provenance(timing_blocks).record["device"]))
 
 
 if __name__ == "__main__":

@@ -4,29 +4,24 @@ from pathlib import Path
 
 import click
 
-from advtrain import cost
-from advtrain.results import provenance, read_provenance, read_provenances
-from command import FILE, FOLDER, Command
-from outputs import Outputs, datasets_option, defenses_option, outputs_options
+from advtrain.report import job_times
+from advtrain.report.labels import Labels
+from advtrain.results.parquet import read_provenance
+from cli.command import FOLDER, Command, FromJson
+from cli.report import Outputs, inputs, labels_option, made_of, outputs_option
 
 
 @click.command(cls=Command)
-@click.argument("histories", nargs=-1, required=True, type=FILE)
+@inputs("histories", "Histories of all trainings, named {dataset}/{defense}.history.parquet.")
 @click.option("--benchmarks", required=True, type=FOLDER, help="Folder of the benchmark files of all jobs.")
-@datasets_option
-@defenses_option
-@outputs_options
-def main(
-    outputs: Outputs,
-    histories: tuple[Path, ...],
-    benchmarks: Path,
-    datasets: dict[str, str],
-    defenses: dict[str, str],
-) -> None:
-    """Add up the trainings of HISTORIES, named {dataset}/{defense}.history.parquet, and the jobs in the BENCHMARKS."""
-    table = cost.cost_table(cost.training_seconds(histories), cost.seconds_by_rule(benchmarks))
-    sections = cost.page(table, datasets, defenses, read_provenance(histories[0])["device"])
-    outputs.write(table, provenance({}, inputs=read_provenances(histories)), "What it took", sections)
+@click.option("--rules", required=True, type=FromJson(tuple[str, ...]), help="The rules to count, JSON.")
+@labels_option
+@outputs_option
+def main(histories: tuple[Path, ...], benchmarks: Path, rules: tuple[str, ...], labels: Labels, outputs: Outputs) -> None:
+    """Add up what the trainings and the jobs took."""
+    table = job_times.cost_table(job_times.training_seconds(histories), job_times.seconds_by_rule(benchmarks, rules, labels))
+    outputs.write_table(table, made_of(labels, histories))
+    outputs.write_page("What it took", job_times.page(table, labels, read_provenance(histories[0]).record["device"]))
 
 
 if __name__ == "__main__":

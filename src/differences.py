@@ -4,28 +4,21 @@ from pathlib import Path
 
 import click
 
-from advtrain import tables
-from advtrain.results import provenance, read_provenances
-from command import Command
-from outputs import Outputs, datasets_option, defenses_option, evaluations_argument, outputs_options, read_rows
+from advtrain.report import pairs
+from advtrain.report.labels import Labels
+from cli.command import Command
+from cli.report import Outputs, evaluations_option, labels_option, made_of, outputs_option, read_rows
 
 
 @click.command(cls=Command)
-@evaluations_argument
-@datasets_option
-@defenses_option
-@outputs_options
-def main(
-    outputs: Outputs,
-    evaluations: tuple[Path, ...],
-    datasets: dict[str, str],
-    defenses: dict[str, str],
-) -> None:
-    """Compare the classifiers from the EVALUATIONS of all cells."""
-    table = tables.differences(read_rows(evaluations), datasets, defenses)
-    sections = tables.differences_page(table, datasets, defenses)
-    made = provenance({}, inputs=read_provenances(evaluations))
-    outputs.write(table, made, "Differences", sections, titled=True)
+@evaluations_option
+@labels_option
+@outputs_option
+def main(evaluations: tuple[Path, ...], labels: Labels, outputs: Outputs) -> None:
+    """Compare the classifiers with each other."""
+    table = pairs.differences(read_rows(evaluations), labels)
+    outputs.write_table(table, made_of(labels, evaluations))
+    outputs.write_page("Differences", pairs.page(table, labels))
 
 
 if __name__ == "__main__":

@@ -4,28 +4,19 @@ from pathlib import Path
 
 import click
 
-from advtrain.figures import figure_1, save_figure
-from advtrain.origin import in_a_line
-from advtrain.results import read_provenances
-from command import FILE, Command
-from outputs import datasets_option, defenses_option, figures_option, read_rows, scale_option
+from advtrain.report.figures import figure_1
+from advtrain.report.labels import Labels
+from cli.command import Command
+from cli.report import Outputs, evaluations_option, labels_option, outputs_option, read_rows
 
 
 @click.command(cls=Command)
-@click.argument("tables", nargs=-1, required=True, type=FILE)
-@datasets_option
-@defenses_option
-@scale_option
-@figures_option
-def main(
-    tables: tuple[Path, ...],
-    datasets: dict[str, str],
-    defenses: dict[str, str],
-    scale: str,
-    figures: tuple[Path, ...],
-) -> None:
-    """Draw Figure 1 from the evaluation TABLES of all cells."""
-    save_figure(figure_1(read_rows(tables), datasets, defenses), figures, in_a_line(scale, read_provenances(tables)))
+@evaluations_option
+@labels_option
+@outputs_option
+def main(evaluations: tuple[Path, ...], labels: Labels, outputs: Outputs) -> None:
+    """Draw Figure 1."""
+    outputs.write_figure(figure_1(read_rows(evaluations), labels), labels.scale, evaluations)
 
 
 if __name__ == "__main__":

@@ -4,32 +4,20 @@ from pathlib import Path
 
 import click
 
-from advtrain.figures import figure_2, save_figure
-from advtrain.origin import in_a_line
-from advtrain.results import read_provenances
-from command import FILE, Command
-from outputs import datasets_option, defenses_option, figures_option, read_rows, scale_option
+from advtrain.report.figures import figure_2
+from advtrain.report.labels import Labels
+from cli.command import Command
+from cli.report import Outputs, evaluations_option, labels_option, outputs_option, read_rows
 
 
 @click.command(cls=Command)
-@click.argument("tables", nargs=-1, required=True, type=FILE)
-@datasets_option
-@defenses_option
-@scale_option
+@evaluations_option
 @click.option("--iterations", required=True, type=click.IntRange(min=1), help="N of the BIM that was traced.")
-@figures_option
-def main(
-    tables: tuple[Path, ...],
-    datasets: dict[str, str],
-    defenses: dict[str, str],
-    scale: str,
-    iterations: int,
-    figures: tuple[Path, ...],
-) -> None:
-    """Draw Figure 2 from the evaluation TABLES of all cells."""
-    evaluations = read_rows(tables)
-    trace = evaluations[(evaluations["attack"] == "bim") & (evaluations["iterations"] == iterations)]
-    save_figure(figure_2(trace, datasets, defenses), figures, in_a_line(scale, read_provenances(tables)))
+@labels_option
+@outputs_option
+def main(evaluations: tuple[Path, ...], iterations: int, labels: Labels, outputs: Outputs) -> None:
+    """Draw Figure 2."""
+    outputs.write_figure(figure_2(read_rows(evaluations), labels, iterations), labels.scale, evaluations)
 
 
 if __name__ == "__main__":

@@ -4,43 +4,25 @@ from pathlib import Path
 
 import click
 
-from advtrain import tables
-from advtrain.files import write_text
-from advtrain.pages import to_latex
-from advtrain.results import provenance, read_provenances, read_table
-from command import FILE, Command
-from outputs import Outputs, datasets_option, defenses_option, evaluations_argument, outputs_options, read_rows, scale_option
+from advtrain.report import table_one
+from advtrain.report.labels import Labels
+from advtrain.results.parquet import read_table
+from cli.command import Command
+from cli.report import Outputs, evaluations_option, input_table, labels_option, made_of, outputs_option, read_rows
 
 
 @click.command(cls=Command)
-@evaluations_argument
-@click.option("--timing", required=True, type=FILE, help="Table of time_epochs.py.")
-@click.option("--audit", "audit_file", required=True, type=FILE, help="Table of audit.py.")
-@datasets_option
-@defenses_option
-@scale_option
-@outputs_options
-@click.option("--csv", required=True, type=FILE, help="Output: the same.")
-@click.option("--tex", required=True, type=FILE, help="Output: the same for LaTeX.")
-def main(
-    outputs: Outputs,
-    evaluations: tuple[Path, ...],
-    timing: Path,
-    audit_file: Path,
-    datasets: dict[str, str],
-    defenses: dict[str, str],
-    scale: str,
-    csv: Path,
-    tex: Path,
-) -> None:
-    """Assemble Table I from the EVALUATIONS of all cells."""
-    times, audit = (read_table(path).to_pandas() for path in (timing, audit_file))
-    table = tables.table_1(read_rows(evaluations), times, audit, datasets, defenses)
-    sections = tables.page(table, audit, datasets, defenses, scale, times["device"].iloc[0])
-    made = provenance({"scale": scale}, inputs=read_provenances((*evaluations, timing, audit_file)))
-    outputs.write(table, made, "Table I", sections)
-    write_text(csv, table.to_csv(index=False))
-    write_text(tex, to_latex(sections))
+@evaluations_option
+@input_table("timing", "Table of time_epochs.py.")
+@input_table("audit", "Table of audit.py.")
+@labels_option
+@outputs_option
+def main(evaluations: tuple[Path, ...], timing: Path, audit: Path, labels: Labels, outputs: Outputs) -> None:
+    """Assemble Table I."""
+    times, audited = (read_table(path).to_pandas() for path in (timing, audit))
+    table = table_one.table_1(read_rows(evaluations), times, audited, labels)
+    outputs.write_table(table, made_of(labels, (*evaluations, timing, audit)))
+    outputs.write_page("Table I", table_one.page(table, audited, labels, times["device"].iloc[0]))
 
 
 if __name__ == "__main__":

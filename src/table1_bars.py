@@ -4,21 +4,20 @@ from pathlib import Path
 
 import click
 
-from advtrain.figures import save_figure, table_1_bars
-from advtrain.origin import in_a_line
-from advtrain.results import read_provenances, read_table
-from command import FILE, Command, Json
-from outputs import figures_option, scale_option
+from advtrain.report.figures import table_1_bars
+from advtrain.report.labels import Labels
+from advtrain.results.parquet import read_table
+from cli.command import Command
+from cli.report import Outputs, input_table, labels_option, outputs_option
 
 
 @click.command(cls=Command)
-@click.option("--table", required=True, type=FILE, help="Parquet of table1.py.")
-@click.option("--families", required=True, type=Json(), help="none, single_adv or iter_adv of each defense, as a JSON object.")
-@scale_option
-@figures_option
-def main(table: Path, families: dict[str, str], scale: str, figures: tuple[Path, ...]) -> None:
+@input_table("table", "Parquet of table1.py.")
+@labels_option
+@outputs_option
+def main(table: Path, labels: Labels, outputs: Outputs) -> None:
     """Draw Table I as bars."""
-    save_figure(table_1_bars(read_table(table).to_pandas(), families), figures, in_a_line(scale, read_provenances([table])))
+    outputs.write_figure(table_1_bars(read_table(table).to_pandas(), labels), labels.scale, [table])
 
 
 if __name__ == "__main__":

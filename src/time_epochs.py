@@ -1,34 +1,28 @@
 """Measure the seconds per training epoch of all defenses, in one process and in turn."""
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
 import pyarrow as pa
 import torch
 
-from advtrain.datasets import load_examples
-from advtrain.device import describe_device, prepare_device
-from advtrain.results import provenance, write_table
-from advtrain.timing import summarise, time_epochs
-from advtrain.training import Plan, Trainer
-from command import FILE, Command, Json
+from advtrain.data.examples import load_examples
+from advtrain.results.parquet import write_table
+from advtrain.results.provenance import made_by
+from advtrain.system.device import numerics, prepare_device
+from advtrain.training.plan import Plan
+from advtrain.training.timing import Timing, summarise, time_epochs
+from advtrain.training.trainer import Trainer
+from cli.command import FILE, Command, FromJson
 
 
 @click.command(cls=Command, lower="training.batch_size")
 @click.option("--dataset", required=True, help="Name of the data set.")
 @click.option("--images", required=True, type=FILE, help="Training images, uncompressed IDX.")
 @click.option("--labels", required=True, type=FILE, help="Training labels, uncompressed IDX.")
-@click.option("--defenses", required=True, type=Json(), help="Method and settings of each defense, as a JSON object.")
-@click.option("--epsilon", required=True, type=float, help="Radius of the l-infinity budget.")
-@click.option("--network", required=True, help="small_cnn or madry_cnn.")
-@click.option("--examples", required=True, type=click.IntRange(min=1), help="Number of training images of an epoch.")
-@click.option("--subset-seed", required=True, type=int, help="Draws the training images if they are not all.")
-@click.option("--batch-size", required=True, type=click.IntRange(min=1), help="Images a step.")
-@click.option("--learning-rate", required=True, type=float, help="Of Adam, constant.")
-@click.option("--blocks", required=True, type=click.IntRange(min=1), help="Rounds that count; one more warms up.")
-@click.option("--steps-per-block", required=True, type=click.IntRange(min=1), help="Training steps of a defense in a round.")
-@click.option("--threads", required=True, type=click.IntRange(min=1), help="CPU threads of the measurement.")
+@click.option("--plans", required=True, type=FromJson(dict[str, Plan]), help="The plan of each defense, by name, JSON.")
+@click.option("--timing", required=True, type=FromJson(Timing), help="How it is measured, JSON.")
 @click.option("--device", required=True, help="auto, cuda, mps or cpu.")
 @click.option("--cuda-graph", required=True, type=bool, help="Whether to run the steps from a CUDA graph.")
 @click.option("--output", required=True, type=FILE, help="Output: a row for each defense, Parquet.")
@@ -37,46 +31,31 @@ def main(
     dataset: str,
     images: Path,
     labels: Path,
-    defenses: dict[str, dict[str, Any]],
-    epsilon: float,
-    network: str,
-    examples: int,
-    subset_seed: int,
-    batch_size: int,
-    learning_rate: float,
-    blocks: int,
-    steps_per_block: int,
-    threads: int,
+    plans: dict[str, Plan],
+    timing: Timing,
     device: str,
     cuda_graph: bool,
     output: Path,
     blocks_output: Path,
 ) -> None:
     """Measure the seconds per training epoch of all defenses."""
-    torch.set_num_threads(threads)
+    torch.set_num_threads(timing.threads)
     chosen = prepare_device(device)
     cuda_graph = cuda_graph and chosen.type == "cuda"
-    data = load_examples(images, labels).subset(examples, subset_seed).to(chosen)
-    trainers = {}
-    for name, settings in defenses.items():
-        plan = Plan(network, settings, epsilon, 1, batch_size, learning_rate, monitor_examples=1, monitor_iterations=1)
-        trainers[name] = Trainer(plan, data, [0], cuda_graph)
-    timed = time_epochs(trainers, blocks=blocks, steps_per_block=steps_per_block)
-    conditions = {
-        "dataset": dataset,
-        "network": network,
-        "examples": examples,
-        "batch_size": batch_size,
-        "blocks": blocks,
-        "steps_per_block": steps_per_block,
-        "threads": threads,
-        "cuda_graph": cuda_graph,
+    data = load_examples(images, labels)
+    trainers = {
+        name: Trainer(plan, data.subset(plan.examples, plan.subset_seed).to(chosen), plan.seeds, cuda_graph=cuda_graph)
+        for name, plan in plans.items()
     }
-    config = {**conditions, "defenses": defenses, "epsilon": epsilon, "learning_rate": learning_rate, "seeds": [0]}
-    device_name = describe_device(chosen)
-    made = provenance(config, device_name)
-    summary = summarise(timed).assign(**conditions, device=device_name)
-    for table, path in ((summary, output), (timed, blocks_output)):
+    rounds = time_epochs(trainers, timing)
+    conditions = {"dataset": dataset, **asdict(timing), "cuda_graph": cuda_graph}
+    summary = summarise(rounds).assign(
+        **conditions,
+        **{key: [getattr(plan, key) for plan in plans.values()] for key in ("network", "examples", "batch_size")},
+        device=numerics(chosen)["device"],
+    )
+    made = made_by({**conditions, "plans": {name: asdict(plan) for name, plan in plans.items()}}, numerics=numerics(chosen))
+    for table, path in ((summary, output), (rounds, blocks_output)):
         write_table(pa.Table.from_pandas(table, preserve_index=False), path, made)
 
 

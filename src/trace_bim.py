@@ -1,27 +1,19 @@
 """Evaluate a cell after each iterate of one BIM(N) (Figure 2)."""
 
-from collections.abc import Iterator
+from functools import partial
 
 import click
-from torch import nn
 
-from advtrain.datasets import Examples
-from advtrain.evaluation import trace_bim
-from advtrain.results import Row
-from cell import Cell, cell_options
-from command import Command
+from advtrain.evaluation.paper_attacks import Trace, trace_bim
+from cli.command import Command
+from cli.evaluation import Cell, cell_options
 
 
 @click.command(cls=Command, lower="evaluation.batch_size")
-@cell_options
-@click.option("--iterations", required=True, type=click.IntRange(min=1), help="The number N.")
-def main(cell: Cell, iterations: int) -> None:
+@cell_options(Trace)
+def main(cell: Cell[Trace]) -> None:
     """Evaluate a cell after each iterate of one BIM(N)."""
-
-    def attack(model: nn.Module, data: Examples) -> Iterator[Row]:
-        return trace_bim(model, data, epsilon=cell.epsilon, iterations=iterations, batch_size=cell.batch_size)
-
-    cell.evaluate(attack, {"iterations": iterations}, ensembles=True)
+    cell.evaluate(partial(trace_bim, trace=cell.settings, batch_size=cell.batch_size), ensembles=True)
 
 
 if __name__ == "__main__":

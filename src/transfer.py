@@ -2,32 +2,33 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
 import torch
 
-from advtrain.attacks import check_epsilon
-from advtrain.datasets import load_examples
-from advtrain.device import describe_device, prepare_device
-from advtrain.evaluation import Pgd
-from advtrain.measured import FINDINGS_SCHEMA, proportion
-from advtrain.results import provenance, read_provenance, read_table, table_of, unpack_outcomes, write_table
-from advtrain.transfer import ANY, MATRIX_SCHEMA, transfer
-from cell import load_networks
-from command import FILE, Command, Json
+from advtrain.audit.finding import FINDINGS_SCHEMA, proportion
+from advtrain.data.examples import load_examples
+from advtrain.evaluation.pgd import Strong
+from advtrain.evaluation.table import unpack_outcomes
+from advtrain.evaluation.transferability import ANY, MATRIX_SCHEMA, transfer
+from advtrain.networks.trained import load_networks
+from advtrain.results.parquet import read_provenance, read_table, write_rows
+from advtrain.results.provenance import made_by
+from advtrain.system.device import numerics, prepare_device
+from cli.command import FILE, Command, FromJson
 
 
 @click.command(cls=Command, lower="evaluation.batch_size")
 @click.option("--dataset", required=True, help="Name of the data set.")
-@click.option("--models", required=True, type=Json(), help="The weights of each defense, paths by name, as JSON.")
-@click.option("--evaluations", required=True, type=Json(), help="All evaluations of each defense, paths by name, as JSON.")
+@click.option(
+    "--models", required=True, type=FromJson(dict[str, str]), help="The weights of each defense, paths by name, JSON."
+)
+@click.option(
+    "--evaluations", required=True, type=FromJson(dict[str, str]), help="All evaluations of each defense, paths by name, JSON."
+)
 @click.option("--images", required=True, type=FILE, help="Test images, uncompressed IDX.")
 @click.option("--labels", required=True, type=FILE, help="Test labels, uncompressed IDX.")
-@click.option("--examples", required=True, type=click.IntRange(min=1), help="Number of test images, those of PGD.")
-@click.option("--subset-seed", required=True, type=int, help="Draws the test images if they are not all.")
-@click.option("--epsilon", required=True, type=float, help="Radius of the l-infinity budget.")
-@click.option("--pgd", "settings", required=True, type=Json(), help="PGD of the strong evaluation, as JSON.")
+@click.option("--settings", required=True, type=FromJson(Strong), help="PGD of the strong evaluation, JSON.")
 @click.option("--batch-size", required=True, type=click.IntRange(min=1), help="Images attacked at once.")
 @click.option("--device", required=True, help="auto, cuda, mps or cpu.")
 @click.option("--matrix", required=True, type=FILE, help="Output: accuracy for each source and target, Parquet.")
@@ -38,31 +39,26 @@ def main(
     evaluations: dict[str, str],
     images: Path,
     labels: Path,
-    examples: int,
-    subset_seed: int,
-    epsilon: float,
-    settings: dict[str, Any],
+    settings: Strong,
     batch_size: int,
     device: str,
     matrix: Path,
     findings: Path,
 ) -> None:
-    """Attack each classifier of a data set with the adversarial examples of each."""
-    check_epsilon(epsilon)
+    """Attack each classifier of a data set with the adversarial examples of each; only seeds that all of them have."""
     chosen = prepare_device(device)
-    data = load_examples(images, labels).subset(examples, subset_seed).to(chosen)
+    data = load_examples(images, labels).subset(settings.examples, settings.subset_seed).to(chosen)
     networks = {defense: load_networks(Path(path), chosen) for defense, path in models.items()}
     pgd = {defense: _worst_of_pgd(Path(path)) for defense, path in evaluations.items()}
     rows = []
-    for seed in next(iter(networks.values())):
+    for seed in sorted(set.intersection(*(set(of_defense) for of_defense in networks.values()))):
         of_seed = {defense: network[seed] for defense, network in networks.items()}
         withstood = {defense: outcomes[seed].to(chosen) for defense, outcomes in pgd.items()}
-        for row in transfer(of_seed, withstood, data, Pgd.from_settings(settings, epsilon, batch_size)):
-            rows.append({"dataset": dataset, "seed": seed, **row})
-    config = {"dataset": dataset, "examples": examples, "subset_seed": subset_seed, "epsilon": epsilon, "pgd": settings}
+        attack = settings.pgd.attack(settings.epsilon, batch_size)
+        rows += [{"dataset": dataset, "seed": seed, **row} for row in transfer(of_seed, withstood, data, attack)]
     inputs = {defense: read_provenance(Path(path)) for defense, path in evaluations.items()}
-    made = provenance(config, describe_device(chosen), inputs=inputs)
-    write_table(table_of(rows, MATRIX_SCHEMA), matrix, made)
+    made = made_by({"dataset": dataset, **asdict(settings)}, numerics=numerics(chosen), inputs=inputs)
+    write_rows(rows, MATRIX_SCHEMA, matrix, made)
     found = [
         {
             "dataset": dataset,
@@ -74,7 +70,7 @@ def main(
         for row in rows
         if row["source"] == ANY
     ]
-    write_table(table_of(found, FINDINGS_SCHEMA), findings, made)
+    write_rows(found, FINDINGS_SCHEMA, findings, made)
 
 
 def _worst_of_pgd(path: Path) -> dict[int, torch.Tensor]:

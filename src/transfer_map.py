@@ -4,28 +4,19 @@ from pathlib import Path
 
 import click
 
-from advtrain.figures import save_figure, transfer_map
-from advtrain.origin import in_a_line
-from advtrain.results import read_provenances
-from command import FILE, Command
-from outputs import datasets_option, defenses_option, figures_option, read_rows, scale_option
+from advtrain.report.figures import transfer_map
+from advtrain.report.labels import Labels
+from cli.command import Command
+from cli.report import Outputs, inputs, labels_option, outputs_option, read_rows
 
 
 @click.command(cls=Command)
-@click.argument("tables", nargs=-1, required=True, type=FILE)
-@datasets_option
-@defenses_option
-@scale_option
-@figures_option
-def main(
-    tables: tuple[Path, ...],
-    datasets: dict[str, str],
-    defenses: dict[str, str],
-    scale: str,
-    figures: tuple[Path, ...],
-) -> None:
-    """Draw the transfer TABLES of all data sets."""
-    save_figure(transfer_map(read_rows(tables), datasets, defenses), figures, in_a_line(scale, read_provenances(tables)))
+@inputs("matrices", "Tables of transfer.py, one for each data set.")
+@labels_option
+@outputs_option
+def main(matrices: tuple[Path, ...], labels: Labels, outputs: Outputs) -> None:
+    """Draw the transfer matrices."""
+    outputs.write_figure(transfer_map(read_rows(matrices), labels), labels.scale, matrices)
 
 
 if __name__ == "__main__":

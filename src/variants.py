@@ -4,36 +4,35 @@ from pathlib import Path
 
 import click
 
-from advtrain import variants
-from advtrain.results import provenance, read_provenances
-from command import Command, Json
-from outputs import Outputs, datasets_option, defenses_option, evaluations_argument, outputs_options, read_rows, scale_option
+from advtrain.report.labels import Labels
+from advtrain.report.open_choices import page, variants_table
+from cli.command import Command, FromJson
+from cli.report import Outputs, evaluations_option, labels_option, made_of, outputs_option, read_rows
 
 
 @click.command(cls=Command)
-@evaluations_argument
+@evaluations_option
 @click.option(
-    "--classifiers", required=True, type=Json(), help="For each defense the title of each choice, by classifier; JSON."
+    "--classifiers",
+    required=True,
+    type=FromJson(dict[str, dict[str, str]]),
+    help="For each defense the title of each choice, by classifier; JSON.",
 )
-@datasets_option
-@defenses_option
 @click.option("--fixed-step-divisor", required=True, type=float, help="Of epsilon, in BIM of a fixed step.")
-@scale_option
-@outputs_options
+@labels_option
+@outputs_option
 def main(
-    outputs: Outputs,
     evaluations: tuple[Path, ...],
     classifiers: dict[str, dict[str, str]],
-    datasets: dict[str, str],
-    defenses: dict[str, str],
     fixed_step_divisor: float,
-    scale: str,
+    labels: Labels,
+    outputs: Outputs,
 ) -> None:
-    """Compare the choices from the EVALUATIONS of all classifiers, the tables of sweep_bim.py and trace_bim.py."""
+    """Compare the choices that the paper leaves open."""
     fixed_step = f"BIM of ε/{fixed_step_divisor:g} a step"
-    table = variants.variants_table(read_rows(evaluations), classifiers, list(datasets), fixed_step)
-    made = provenance({"scale": scale}, inputs=read_provenances(evaluations))
-    outputs.write(table, made, "What the paper leaves open", variants.page(table, datasets, defenses, scale))
+    table = variants_table(read_rows(evaluations), classifiers, list(labels.datasets), fixed_step)
+    outputs.write_table(table, made_of(labels, evaluations))
+    outputs.write_page("What the paper leaves open", page(table, labels))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import torch
 from hypothesis import settings
 from torch import nn
 
-from advtrain.datasets import Examples
+from advtrain.data.examples import Examples
 from synthetic import synthetic_images
 
 

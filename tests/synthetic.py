@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from advtrain.idx import write_idx
-from advtrain.results import Row, evaluation_row
+from advtrain.data.idx import write_idx
+from advtrain.results.parquet import Row, evaluation_row
 
 TRAIN, TEST = 192, 64
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from advtrain.idx import IDX_FILES, sha256
+from advtrain.data.idx import IDX_FILES, sha256
 from synthetic import write_synthetic_dataset
 
 REPOSITORY = Path(__file__).parents[1]

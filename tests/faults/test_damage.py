@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from advtrain import checkpoint
-from advtrain.errors import InputError
+from advtrain.results.parquet import checkpoint
+from advtrain.system.errors import InputError
 from counting import Count
 from processes import trap
 from workspace import Workspace

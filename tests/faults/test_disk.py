@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from advtrain import checkpoint
-from advtrain.results import read_table
+from advtrain.results.parquet import checkpoint
+from advtrain.results.parquet import read_table
 from counting import Count
 from workspace import Workspace, make_workspace
 

@@ -20,10 +20,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from advtrain.datasets import load_examples
-from advtrain.errors import InputError
-from advtrain.idx import IMAGES_MAGIC, LABELS_MAGIC, read_idx, write_idx
-from advtrain.results import PROVENANCE_KEY, evaluation_table, read_provenance, read_table, write_table
+from advtrain.data.examples import load_examples
+from advtrain.system.errors import InputError
+from advtrain.data.idx import IMAGES_MAGIC, LABELS_MAGIC, read_idx, write_idx
+from advtrain.results.parquet import PROVENANCE_KEY, evaluation_table, read_provenance, read_table, write_table
 from counting import Count
 from synthetic import outcome_row
 from workspace import REPOSITORY
@@ -174,7 +174,7 @@ def test_a_file_with_holes_that_no_memory_holds_is_named(tmp_path: Path) -> None
     # The limit is for machines that lend more memory than they have.
     limited = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (2**33, 2**33)); "
-        f"sys.path.insert(0, {str(REPOSITORY / 'src')!r}); from pathlib import Path; from advtrain.idx import read_idx; "
+        f"sys.path.insert(0, {str(REPOSITORY / 'src')!r}); from pathlib import Path; from advtrain.data.idx import read_idx; "
         f"read_idx(Path({str(file)!r}), {IMAGES_MAGIC})"
     )
     result = subprocess.run([sys.executable, "-c", limited], capture_output=True, text=True, check=False)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from advtrain import checkpoint
-from advtrain.results import read_table
-from advtrain.training import how_far
+from advtrain.results.parquet import checkpoint
+from advtrain.results.parquet import read_table
+from advtrain.training.trainer import how_far
 from counting import Count
 from processes import DEADLINE_SECONDS, ends_within, scripts, trap
 from workspace import Workspace, make_workspace

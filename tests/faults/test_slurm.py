@@ -16,11 +16,11 @@ import pytest
 import torch
 import yaml
 
-from advtrain import checkpoint
-from advtrain.datasets import load_examples
-from advtrain.idx import IDX_FILES
-from advtrain.results import read_table
-from advtrain.training import Plan, Trained, train
+from advtrain.results.parquet import checkpoint
+from advtrain.data.examples import load_examples
+from advtrain.data.idx import IDX_FILES
+from advtrain.results.parquet import read_table
+from advtrain.training.trainer import Plan, Trained, train
 from processes import wait_until
 from slurm_node import CPUS, GPU_MODEL, PARTITION, Job, SlurmNode, missing, running_slurm
 from workspace import Workspace, make_workspace, merged

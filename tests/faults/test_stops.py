@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from advtrain import checkpoint
-from advtrain.training import how_far
+from advtrain.results.parquet import checkpoint
+from advtrain.training.trainer import how_far
 from counting import Count
 from processes import DEADLINE_SECONDS, ends_within, has_ended, scripts, wait_until
 from workspace import Workspace, make_workspace

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from advtrain.results import read_table
+from advtrain.results.parquet import read_table
 from counting import Count
 from synthetic import write_synthetic_dataset
 from workspace import REPOSITORY, Workspace, make_workspace, merged

@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from advtrain.ablation import ablation_table, answer, page, step
-from advtrain.ablation_map import BEST, PAPERS, ablation_map
-from advtrain.results import evaluation_table
+from advtrain.report.step_and_reset import ablation_table, answer, page, step
+from advtrain.report.step_and_reset_map import BEST, PAPERS, ablation_map
+from advtrain.results.parquet import evaluation_table
 from synthetic import outcome_row
 
 GRID = {"proposed": [10, 20], "proposed__step10_reset80": [10, 80], "proposed__step1_reset20": [1, 20], "other": [1, 80]}

@@ -1,8 +1,8 @@
 import pandas as pd
 import pytest
 
-from advtrain.against_paper import ABOVE, AGREES, BELOW, against_paper, count, page
-from advtrain.tables import MARK, RATIO, SECONDS, TIME
+from advtrain.report.paper_comparison import ABOVE, AGREES, BELOW, against_paper, count, page
+from advtrain.report.table_one import MARK, RATIO, SECONDS, TIME
 
 
 def row(defense: str, group: str, column: str, mean: float, paper: float, half: float = 1.0, **more: object) -> dict:

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from advtrain.attacks import bim, bim_steps, fgsm, input_gradient, project
-from advtrain.errors import InputError
+from advtrain.attacks.gradient import bim, bim_steps, fgsm, input_gradient, project
+from advtrain.system.errors import InputError
 from synthetic import Linear, Noisy
 
 TOLERANCE = 1e-6  # float32(0.3) is above 0.3

@@ -3,10 +3,10 @@
 import pandas as pd
 import pytest
 
-from advtrain.audit import audit_of_the_paper, audit_table, failed_checks, failures_in_words, overview, page
-from advtrain.criteria import CHECKS, FAIL, PASS, WARN
-from advtrain.errors import InputError
-from advtrain.pages import to_html, to_markdown
+from advtrain.report.audit_page import audit_of_the_paper, audit_table, failed_checks, failures_in_words, overview, page
+from advtrain.audit.criteria import CHECKS, FAIL, PASS, WARN
+from advtrain.system.errors import InputError
+from advtrain.report.pages import to_html, to_markdown
 
 DATASETS = {"mnist": "MNIST", "fmnist": "Fashion-MNIST"}
 DEFENSES = {"vanilla": "Vanilla", "atda": "ATDA"}

@@ -15,10 +15,10 @@ import torch
 from click.testing import CliRunner
 from torch import Tensor, nn
 
-from advtrain import checkpoint
-from advtrain.datasets import Examples
-from advtrain.networks import initialise, new_network
-from advtrain.results import Row, read_provenance, read_table, unpack_outcomes
+from advtrain.results.parquet import checkpoint
+from advtrain.data.examples import Examples
+from advtrain.networks.plain import initialise, new_network
+from advtrain.results.parquet import Row, read_provenance, read_table, unpack_outcomes
 from synthetic import write_synthetic_dataset
 
 EPSILON = 0.2
@@ -67,7 +67,7 @@ class Run:
 
 def evaluate(kill_after: tuple[int, ...] = ()) -> Run:
     """A run that is killed after some of its batches, and goes on each time."""
-    from advtrain import autoattack
+    from advtrain.evaluation.paper_attacks import auto_attack as autoattack
 
     # Wrong when clean, withstands, an easy prey, two for an attack that sees a gradient, withstands.
     data = images_of_gaps(-0.1, 0.45, 0.01, 0.35, 0.3, 0.45)
@@ -148,7 +148,7 @@ def test_a_run_killed_in_any_attack_goes_on_and_ends_with_the_same_rows(own_proc
 
 def withstood(x_adv: Tensor) -> list[bool]:
     """Whether images of brightness 0.1 withstand a package that makes these of them, all of which fool the model."""
-    from advtrain import autoattack
+    from advtrain.evaluation.paper_attacks import auto_attack as autoattack
 
     class Fooled(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from advtrain import defenses
-from advtrain.attacks import bim
-from advtrain.datasets import Examples
-from advtrain.networks import initialise, small_cnn
-from advtrain.results import write_table
-from advtrain.training import Trainer
+from advtrain.attacks.gradient import bim
+from advtrain.data.examples import Examples
+from advtrain.networks.plain import initialise, small_cnn
+from advtrain.results.parquet import write_table
+from advtrain.training.trainer import Trainer
 from benchmarks import attack, limit, measure, plain
 from benchmarks.bench import PARTS, conditions, tidy
 from benchmarks.epochs import PLAIN_LOOP

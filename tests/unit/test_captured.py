@@ -16,9 +16,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from advtrain.datasets import Examples
-from advtrain.errors import Stopped
-from advtrain.training import Trainer, train
+from advtrain.data.examples import Examples
+from advtrain.system.errors import Stopped
+from advtrain.training.trainer import Trainer, train
 
 
 class Recording(TorchDispatchMode):

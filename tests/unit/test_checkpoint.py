@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from advtrain import checkpoint
-from advtrain.errors import InputError
+from advtrain.results.parquet import checkpoint
+from advtrain.system.errors import InputError
 
 CONTENT = {"weights": {"0": torch.arange(4.0)}, "epoch": 3, "network": "small_cnn"}
 

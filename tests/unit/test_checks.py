@@ -10,14 +10,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from advtrain import checks
-from advtrain.attacks import bim
-from advtrain.checks import MEASURES, Subject
-from advtrain.criteria import CHECKS, FAIL, PASS
-from advtrain.datasets import Examples
-from advtrain.evaluation import Pgd, strong, sweep_bim, trace_bim
-from advtrain.measured import Measured
-from advtrain.results import evaluation_row, evaluation_table, unpack_outcomes
+from advtrain.report.audit_page import measure as checks
+from advtrain.attacks.gradient import bim
+from advtrain.audit.measure import MEASURES, Subject
+from advtrain.audit.criteria import CHECKS, FAIL, PASS
+from advtrain.data.examples import Examples
+from advtrain.evaluation.paper_attacks import Pgd, strong, sweep_bim, trace_bim
+from advtrain.audit.finding import Measured
+from advtrain.results.parquet import evaluation_row, evaluation_table, unpack_outcomes
 from synthetic import synthetic_images
 
 PGD = Pgd(epsilon=0.2, step_size=0.025, iterations=20, restarts=2, seed=0, batch_size=250)

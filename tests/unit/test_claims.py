@@ -16,12 +16,12 @@ import pytest
 from click.testing import CliRunner
 
 import claims as script
-from advtrain import claims, claims_page, paper
-from advtrain.claims import Evidence, judge_all
-from advtrain.pages import escape_markdown
-from advtrain.results import evaluation_table, provenance, read_provenance, read_table, write_table
-from advtrain.statistics import Estimate
-from advtrain.verdicts import POINTS, Condition, Verdict, at_least, below, decisive, more_than_nothing, no_rise, verdict, within
+from advtrain.report import paper_claims as claims, claims_page, paper
+from advtrain.report.paper_claims import Evidence, judge_all
+from advtrain.report.pages import escape_markdown
+from advtrain.results.parquet import evaluation_table, provenance, read_provenance, read_table, write_table
+from advtrain.report.statistics import Estimate
+from advtrain.report.verdicts import POINTS, Condition, Verdict, at_least, below, decisive, more_than_nothing, no_rise, verdict, within
 from synthetic import outcome_row
 
 DATASETS = {"mnist": "MNIST", "fmnist": "Fashion-MNIST"}

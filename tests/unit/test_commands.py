@@ -14,11 +14,11 @@ import torch
 from click.testing import CliRunner, Result
 
 import collect
-from advtrain import checkpoint
-from advtrain.errors import Stopped
-from advtrain.idx import write_idx
-from advtrain.results import read_table
-from command import Command
+from advtrain.results.parquet import checkpoint
+from advtrain.system.errors import Stopped
+from advtrain.data.idx import write_idx
+from advtrain.results.parquet import read_table
+from cli.command import Command
 from synthetic import write_synthetic_dataset
 
 SOURCE = Path(__file__).parents[2] / "src"

@@ -3,8 +3,8 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from advtrain.cost import cost_table, page, seconds_by_rule, training_seconds
-from advtrain.results import write_table
+from advtrain.report.job_times import cost_table, page, seconds_by_rule, training_seconds
+from advtrain.results.parquet import write_table
 
 TRAININGS = pd.DataFrame(
     [

@@ -10,8 +10,8 @@ import torch
 import torchattacks
 from torch import Tensor, nn
 
-from advtrain.attacks import bim, cross_entropy, fgsm, input_gradient, margin, pgd, predict
-from advtrain.networks import initialise, small_cnn
+from advtrain.attacks.gradient import bim, cross_entropy, fgsm, input_gradient, margin, pgd, predict
+from advtrain.networks.plain import initialise, small_cnn
 from agreement import agree
 
 ITERATIONS = 8

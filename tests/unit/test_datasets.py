@@ -6,9 +6,9 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from advtrain.datasets import Examples, load_examples
-from advtrain.errors import InputError
-from advtrain.idx import IMAGES_MAGIC, LABELS_MAGIC, read_idx, write_idx
+from advtrain.data.examples import Examples, load_examples
+from advtrain.system.errors import InputError
+from advtrain.data.idx import IMAGES_MAGIC, LABELS_MAGIC, read_idx, write_idx
 from synthetic import write_synthetic_dataset
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"

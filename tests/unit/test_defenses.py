@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from advtrain import defenses
-from advtrain.attacks import bim, fgsm
-from advtrain.datasets import Examples
+from advtrain.attacks.gradient import bim, fgsm
+from advtrain.data.examples import Examples
 from advtrain.defenses.atda import Atda, coral, margin, mmd, moved_centres
 from advtrain.defenses.proposed import Proposed
-from advtrain.errors import InputError
-from advtrain.networks import initialise, small_cnn
+from advtrain.system.errors import InputError
+from advtrain.networks.plain import initialise, small_cnn
 
 EPSILON = 0.3
 TRUE = {"labels": "ground_truth"}

@@ -5,10 +5,10 @@ import sys
 import pytest
 import torch
 
-from advtrain import device
-from advtrain.checkpoint import LIBRARY
-from advtrain.device import describe_device, make_deterministic, select_device
-from advtrain.errors import InputError
+from advtrain.system import device
+from advtrain.results.checkpoint import LIBRARY
+from advtrain.system.device import describe_device, make_deterministic, select_device
+from advtrain.system.errors import InputError
 
 
 @pytest.mark.parametrize(
@@ -45,9 +45,9 @@ def test_what_computes_keeps_its_memory(monkeypatch: pytest.MonkeyPatch) -> None
 LARGE_TENSORS = """
 import resource, sys
 import torch
-from advtrain import device
-from advtrain.checkpoint import LIBRARY
-from advtrain.device import keep_memory
+from advtrain.system import device
+from advtrain.results.checkpoint import LIBRARY
+from advtrain.system.device import keep_memory
 if "keep" in sys.argv:
     keep_memory()
 for _ in range(30):

@@ -10,14 +10,16 @@ import torch
 from test_training import assert_same_bits, stop_at_every_step, without_seconds
 from torch import Tensor, nn
 
-from advtrain import checkpoint, defenses, training
-from advtrain.attacks import bim
-from advtrain.datasets import Examples
-from advtrain.ensemble import Ensemble
-from advtrain.errors import InputError
-from advtrain.evaluation import sweep_bim, trace_bim
-from advtrain.networks import NETWORKS, initialise, new_network
-from advtrain.training import Plan, Trainer, groups, train
+from advtrain.results.parquet import checkpoint
+from advtrain import defenses
+from advtrain.training.trainer import trainer as training
+from advtrain.attacks.gradient import bim
+from advtrain.data.examples import Examples
+from advtrain.networks.ensemble import Ensemble
+from advtrain.system.errors import InputError
+from advtrain.evaluation.paper_attacks import sweep_bim, trace_bim
+from advtrain.networks.plain import NETWORKS, initialise, new_network
+from advtrain.training.trainer import Plan, Trainer, groups, train
 from agreement import largest_difference
 
 TRUE = {"labels": "ground_truth"}

@@ -2,11 +2,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from advtrain.accuracy import right_under, right_under_bim
-from advtrain.attacks import bim, bim_steps
-from advtrain.datasets import Examples
-from advtrain.evaluation import fixed_step_bim, sweep_bim, trace_bim
-from advtrain.networks import initialise, small_cnn
+from advtrain.evaluation.outcomes import right_under, right_under_bim
+from advtrain.attacks.gradient import bim, bim_steps
+from advtrain.data.examples import Examples
+from advtrain.evaluation.paper_attacks import fixed_step_bim, sweep_bim, trace_bim
+from advtrain.networks.plain import initialise, small_cnn
 
 BUDGET = {"epsilon": 0.2, "batch_size": 40}
 

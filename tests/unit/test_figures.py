@@ -6,9 +6,9 @@ from matplotlib import colors
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 
-from advtrain.figures import figure_1, figure_2, save_figure, table_1_bars, transfer_map
-from advtrain.results import evaluation_table
-from advtrain.statistics import accuracy
+from advtrain.report.figures import figure_1, figure_2, save_figure, table_1_bars, transfer_map
+from advtrain.results.parquet import evaluation_table
+from advtrain.report.statistics import accuracy
 from synthetic import outcome_row
 
 DATASETS = {"mnist": "MNIST", "fmnist": "Fashion-MNIST"}

@@ -8,7 +8,7 @@ from typing import IO
 
 import pytest
 
-from advtrain.files import write_atomically, write_text
+from advtrain.results.atomic import write_atomically, write_text
 
 
 def names(folder: Path) -> list[str]:

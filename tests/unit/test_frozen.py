@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from advtrain.attacks import LOSSES, bim, input_gradient
-from advtrain.frozen import Frozen, _convolution, frozen
-from advtrain.networks import NETWORKS, initialise, new_network
+from advtrain.attacks.gradient import LOSSES, bim, input_gradient
+from advtrain.networks.cpu_fast_path import Frozen, _convolution, frozen
+from advtrain.networks.plain import NETWORKS, initialise, new_network
 from agreement import largest_difference
 
 

@@ -3,8 +3,8 @@ import pytest
 from matplotlib import colors
 from matplotlib.figure import Figure
 
-from advtrain.figures import CURVE_COLOURS
-from advtrain.histories import histories_figure
+from advtrain.report.figures import CURVE_COLOURS
+from advtrain.report.training_curves import histories_figure
 
 DATASETS = {"mnist": "MNIST", "fmnist": "Fashion-MNIST"}
 DEFENSES = {"vanilla": "Vanilla", "proposed": "Proposed", "bim10_adv": "BIM(10)-Adv"}

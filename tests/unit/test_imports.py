@@ -67,7 +67,7 @@ def test_a_script_loads_only_what_it_uses(script: str, uses: set[str], tmp_path:
 def test_tables_are_built_written_and_read_without_pandas(tmp_path: Path) -> None:
     """Arrow loads it by itself in places, none of which shows when a script is imported."""
     code = (
-        "import numpy as np; from pathlib import Path; from advtrain.results import *; "
+        "import numpy as np; from pathlib import Path; from advtrain.results.parquet import *; "
         "row = evaluation_row('fgsm', np.array([True, False]), epsilon=0.3, step_size=None, iterations=1); "
         "table = evaluation_table([{'dataset': 'mnist', 'defense': 'vanilla', 'seed': 0, **row}]); "
         "write_table(table, Path('t.parquet'), provenance({})); "

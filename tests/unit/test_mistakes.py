@@ -15,12 +15,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from advtrain import attacks, timing, training
-from advtrain.attacks import bim, bim_steps, cross_entropy, fgsm, pgd, predict, project, random_starts
-from advtrain.datasets import Examples
-from advtrain.evaluation import Pgd, trace_bim
-from advtrain.networks import initialise, small_cnn
-from advtrain.training import EpochRecord, Plan, Trainer, train
+from advtrain.attacks.gradient import gradient as attacks
+from advtrain.training.trainer import timing, trainer as training
+from advtrain.attacks.gradient import bim, bim_steps, cross_entropy, fgsm, pgd, predict, project, random_starts
+from advtrain.data.examples import Examples
+from advtrain.evaluation.paper_attacks import Pgd, trace_bim
+from advtrain.networks.plain import initialise, small_cnn
+from advtrain.training.trainer import EpochRecord, Plan, Trainer, train
 from agreement import agree
 from synthetic import Linear, Noisy
 
@@ -226,7 +227,7 @@ def test_08_a_budget_by_default_that_does_not_reach_epsilon() -> None:
 
 
 def test_09_an_example_at_epsilon_is_over_it_by_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
-    from advtrain import autoattack
+    from advtrain.evaluation.paper_attacks import auto_attack as autoattack
 
     def holds() -> bool:
         """AutoAttack's examples count, though in float32 the length of a step of epsilon may be above epsilon."""

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from advtrain.networks import NETWORKS, initialise, madry_cnn, new_network, small_cnn
+from advtrain.networks.plain import NETWORKS, initialise, madry_cnn, new_network, small_cnn
 
 
 def test_small_cnn_has_the_parameters_of_atda_s_network() -> None:

@@ -1,6 +1,6 @@
 from typing import Any
 
-from advtrain.origin import in_a_line
+from advtrain.results.origin import in_a_line
 
 COMMIT = "0123456789" + "a" * 30
 MODEL: dict[str, Any] = {"commit": COMMIT, "device": "cuda NVIDIA H200"}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from advtrain.pages import Section, join_markdown, to_html, to_latex, to_markdown
+from advtrain.report.pages import Section, join_markdown, to_html, to_latex, to_markdown
 
 TITLES = st.text(st.characters(exclude_categories=["C", "Z"], include_characters=[" "]), min_size=1, max_size=30).map(str.strip)
 HOSTILE = (

@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from advtrain.errors import InputError
-from advtrain.pareto import PAPERS, WORST, pareto_figure, pareto_table, worst_case
-from advtrain.results import evaluation_row, evaluation_table
+from advtrain.system.errors import InputError
+from advtrain.report.robustness_and_price import PAPERS, WORST, pareto_figure, pareto_table, worst_case
+from advtrain.results.parquet import evaluation_row, evaluation_table
 from synthetic import outcome_row
 
 DATASETS = {"mnist": "MNIST", "fmnist": "A data set with a $ in its title"}

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from advtrain import evaluation
-from advtrain.attacks import LOSSES, Attacked, cross_entropy, input_gradient, margin, pgd, predict, random_starts
-from advtrain.datasets import Examples
-from advtrain.errors import InputError
-from advtrain.evaluation import Pgd, strong
-from advtrain.networks import initialise, small_cnn
-from advtrain.results import unpack_outcomes
+from advtrain.evaluation.paper_attacks import paper_attacks as evaluation
+from advtrain.attacks.gradient import LOSSES, Attacked, cross_entropy, input_gradient, margin, pgd, predict, random_starts
+from advtrain.data.examples import Examples
+from advtrain.system.errors import InputError
+from advtrain.evaluation.paper_attacks import Pgd, strong
+from advtrain.networks.plain import initialise, small_cnn
+from advtrain.results.parquet import unpack_outcomes
 from synthetic import Noisy
 
 TOLERANCE = 1e-6  # float32(0.3) is above 0.3

@@ -2,8 +2,8 @@ import io
 
 import pytest
 
-from advtrain.progress import Progress
-from advtrain.training import EpochRecord
+from cli.progress import Progress
+from advtrain.training.trainer import EpochRecord
 
 
 class Terminal(io.StringIO):

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from advtrain.errors import InputError
-from advtrain.published import LARGEST, copy, made_by
+from advtrain.system.errors import InputError
+from advtrain.report.published import LARGEST, copy, made_by
 
 VERSIONS = {"versions": {"python": "3.12", "torch": "2.11"}}
 MODEL: dict[str, Any] = {"commit": "aaa", "device": "cuda NVIDIA H200", "cuda": "13.0", **VERSIONS}

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from advtrain import results
-from advtrain.errors import InputError
-from advtrain.results import (
+from advtrain.results.parquet import parquet as results
+from advtrain.system.errors import InputError
+from advtrain.results.parquet import (
     EVALUATION_SCHEMA,
     evaluation_row,
     evaluation_table,

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from advtrain.datasets import Examples
-from advtrain.errors import InputError
-from advtrain.networks import initialise, small_cnn
-from advtrain.square import square
+from advtrain.data.examples import Examples
+from advtrain.system.errors import InputError
+from advtrain.networks.plain import initialise, small_cnn
+from advtrain.attacks.square import square
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from advtrain.errors import InputError
-from advtrain.results import evaluation_row, evaluation_table
-from advtrain.statistics import accuracy, contrast, difference, median_of_repeats
+from advtrain.system.errors import InputError
+from advtrain.results.parquet import evaluation_row, evaluation_table
+from advtrain.report.statistics import accuracy, contrast, difference, median_of_repeats
 from synthetic import outcome_row
 
 MODEL = {"dataset": "mnist", "defense": "proposed"}

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from advtrain.stopping import SIGNALS, WhyStop
+from cli.stopping import SIGNALS, WhyStop
 
 SOURCE = Path(__file__).parents[2] / "src"
 JOB = """
 import time
 from pathlib import Path
-from advtrain.stopping import WhyStop, end_with_snakemake
+from cli.stopping import WhyStop, end_with_snakemake
 with WhyStop() as why_stop:
     end_with_snakemake()
     Path("waiting").touch()

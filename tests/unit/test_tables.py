@@ -2,12 +2,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from advtrain import paper
-from advtrain.criteria import CHECKS
-from advtrain.errors import InputError
-from advtrain.pages import to_html, to_latex, to_markdown
-from advtrain.results import evaluation_table
-from advtrain.tables import ATTACKS, MARK, RATIO, SECONDS, TIME, caption, differences, differences_page, page, table_1
+from advtrain.report import paper
+from advtrain.audit.criteria import CHECKS
+from advtrain.system.errors import InputError
+from advtrain.report.pages import to_html, to_latex, to_markdown
+from advtrain.results.parquet import evaluation_table
+from advtrain.report.table_one import ATTACKS, MARK, RATIO, SECONDS, TIME, caption, differences, differences_page, page, table_1
 from synthetic import outcome_row
 
 DATASETS = {"mnist": "MNIST", "fmnist": "Fashion-MNIST"}

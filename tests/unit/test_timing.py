@@ -2,10 +2,10 @@ import pandas as pd
 import pytest
 import torch
 
-from advtrain import timing
-from advtrain.datasets import Examples
-from advtrain.timing import summarise, time_epochs
-from advtrain.training import Plan, Trainer
+from advtrain.training.trainer import timing
+from advtrain.data.examples import Examples
+from advtrain.training.timing import summarise, time_epochs
+from advtrain.training.trainer import Plan, Trainer
 
 SETTINGS = {
     "vanilla": {"method": "vanilla"},

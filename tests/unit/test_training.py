@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from advtrain import checkpoint
-from advtrain.datasets import Examples
+from advtrain.results.parquet import checkpoint
+from advtrain.data.examples import Examples
 from advtrain.defenses.fgsm_adv import FgsmAdv
-from advtrain.errors import InputError, Stopped
-from advtrain.training import EpochRecord, Plan, Trained, train
+from advtrain.system.errors import InputError, Stopped
+from advtrain.training.trainer import EpochRecord, Plan, Trained, train
 
 TRUE = {"labels": "ground_truth"}
 SETTINGS = {
@@ -223,7 +223,7 @@ def test_training_learns(examples: Examples) -> None:
 
 
 def test_an_epoch_sees_each_image_once(examples: Examples, monkeypatch: pytest.MonkeyPatch) -> None:
-    from advtrain.defenses import vanilla
+    from advtrain.defenses.base import vanilla
 
     seen: list[int] = []
     original = vanilla.Vanilla.outcome

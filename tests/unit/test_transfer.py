@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from advtrain.datasets import Examples
-from advtrain.evaluation import Pgd
-from advtrain.transfer import ANY, transfer
+from advtrain.data.examples import Examples
+from advtrain.evaluation.paper_attacks import Pgd
+from advtrain.evaluation.transferability import ANY, transfer
 from synthetic import Linear
 
 PGD = Pgd(epsilon=0.2, step_size=0.05, iterations=8, restarts=1, seed=0, batch_size=2)

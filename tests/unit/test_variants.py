@@ -1,10 +1,10 @@
 import pandas as pd
 import pytest
 
-from advtrain import paper
-from advtrain.errors import InputError
-from advtrain.results import evaluation_table
-from advtrain.variants import distances, page, variants_table
+from advtrain.report import paper
+from advtrain.system.errors import InputError
+from advtrain.results.parquet import evaluation_table
+from advtrain.report.open_choices import distances, page, variants_table
 from synthetic import outcome_row
 
 CLASSIFIERS = {"atda": {"atda": "As configured", "atda__batch_32": "Batch 32"}, "proposed": {"proposed": "As configured"}}

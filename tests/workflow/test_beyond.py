@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from advtrain.results import read_provenance, read_table
+from advtrain.results.parquet import read_provenance, read_table
 from workspace import Workspace
 
 ABLATED = ("proposed__step10_reset1", "proposed__step1_reset1", "proposed__step1_reset3")

@@ -8,8 +8,8 @@ import jsonschema
 import pytest
 import yaml
 
-from advtrain.datasets import load_examples
-from advtrain.idx import IDX_FILES, sha256
+from advtrain.data.examples import load_examples
+from advtrain.data.idx import IDX_FILES, sha256
 from synthetic import write_synthetic_dataset
 from workspace import Workspace, load_checks, merged
 

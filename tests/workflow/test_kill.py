@@ -5,11 +5,11 @@ import signal
 
 import torch
 
-from advtrain import checkpoint
-from advtrain.datasets import load_examples
-from advtrain.idx import IDX_FILES
-from advtrain.results import read_table
-from advtrain.training import Plan, Trained, how_far, train
+from advtrain.results.parquet import checkpoint
+from advtrain.data.examples import load_examples
+from advtrain.data.idx import IDX_FILES
+from advtrain.results.parquet import read_table
+from advtrain.training.trainer import Plan, Trained, how_far, train
 from processes import wait_until
 from workspace import Workspace
 

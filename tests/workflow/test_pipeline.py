@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from advtrain import checkpoint
-from advtrain.results import EVALUATION_SCHEMA, read_provenance, read_table
+from advtrain.results.parquet import checkpoint
+from advtrain.results.parquet import EVALUATION_SCHEMA, read_provenance, read_table
 from workspace import DATASETS, DEFENSES, Workspace
 
 CELLS = [(dataset, defense) for dataset in DATASETS for defense in DEFENSES]

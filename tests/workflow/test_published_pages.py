@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from advtrain.results import read_provenance, read_table
+from advtrain.results.parquet import read_provenance, read_table
 from workspace import Workspace, merged
 
 REPOSITORY = Path(__file__).parents[2]

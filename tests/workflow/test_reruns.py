@@ -6,7 +6,7 @@ import platform
 
 import pytest
 
-from advtrain import checkpoint
+from advtrain.results.parquet import checkpoint
 from workspace import DATASETS, DEFENSES, Workspace
 
 PICTURES = {("figure1", ""), ("figure2", ""), ("table1_bars", ""), ("pareto", ""), ("transfer_map", "")}

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from advtrain.attacks import cross_entropy, fgsm
-from advtrain.defenses import AttackLabels, Defense, Outcome, attack_labels, both_logits, check_labels
-from advtrain.networks import CLASSES
+from advtrain.attacks.gradient import cross_entropy, fgsm
+from advtrain.data.examples import CLASSES
+from advtrain.defenses.base import AttackLabels, Defense, Outcome, attack_labels, both_logits, check_labels
 
 CENTRE_RATE = 0.1
 
@@ -25,7 +25,6 @@ class Atda(Defense):
     several_seeds = True
 
     def __init__(self, *, epsilon: float, labels: AttackLabels) -> None:
-        """Args: epsilon; labels, those that the attack raises the loss of."""
         super().__init__(epsilon=epsilon)
         check_labels(labels)
         self.labels = labels

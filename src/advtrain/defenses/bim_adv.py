@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
-from advtrain.attacks import bim
-from advtrain.defenses import (
+from advtrain.attacks.gradient import bim
+from advtrain.defenses.base import (
     AttackLabels,
     Defense,
     Outcome,
@@ -11,7 +11,7 @@ from advtrain.defenses import (
     check_labels,
     mixture,
 )
-from advtrain.errors import check_at_least_one
+from advtrain.system.errors import check_at_least_one
 
 
 class BimAdv(Defense):
@@ -20,7 +20,6 @@ class BimAdv(Defense):
     several_seeds = True
 
     def __init__(self, *, epsilon: float, iterations: int, labels: AttackLabels) -> None:
-        """Args: epsilon; iterations, N; labels, those that the attack raises the loss of."""
         super().__init__(epsilon=epsilon)
         check_at_least_one("iterations", iterations)
         check_labels(labels)

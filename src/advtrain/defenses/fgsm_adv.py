@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
-from advtrain.attacks import fgsm
-from advtrain.defenses import AttackLabels, Defense, Outcome, attack_labels, check_labels, mixture
+from advtrain.attacks.gradient import fgsm
+from advtrain.defenses.base import AttackLabels, Defense, Outcome, attack_labels, check_labels, mixture
 
 
 class FgsmAdv(Defense):
@@ -12,7 +12,6 @@ class FgsmAdv(Defense):
     several_seeds = True
 
     def __init__(self, *, epsilon: float, labels: AttackLabels) -> None:
-        """Args: epsilon; labels, those that the attack raises the loss of."""
         super().__init__(epsilon=epsilon)
         check_labels(labels)
         self.labels = labels

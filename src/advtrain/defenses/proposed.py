@@ -13,17 +13,17 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from advtrain.attacks import ascend
-from advtrain.defenses import (
+from advtrain.attacks.gradient import ascend
+from advtrain.defenses.base import (
     AttackLabels,
     Defense,
     Outcome,
     attack_labels,
     check_labels,
-    kept_at,
     mixture,
+    seed_index,
 )
-from advtrain.errors import InputError, check_at_least_one
+from advtrain.system.errors import InputError, check_at_least_one
 
 
 class Proposed(Defense):
@@ -32,7 +32,6 @@ class Proposed(Defense):
     several_seeds = True
 
     def __init__(self, *, epsilon: float, step_divisor: float, reset_epochs: int, labels: AttackLabels) -> None:
-        """Args: epsilon; step_divisor, the step is epsilon / step_divisor; reset_epochs, length of a cycle; labels."""
         super().__init__(epsilon=epsilon)
         check_at_least_one("reset_epochs", reset_epochs)
         check_labels(labels)
@@ -54,10 +53,10 @@ class Proposed(Defense):
 
     def outcome(self, network: nn.Module, x: Tensor, y: Tensor, index: Tensor) -> Outcome:
         """(CE(clean) + CE(carried examples, one step further)) / 2."""
-        x_adv = self.x_adv[kept_at(index)]
+        x_adv = self.x_adv[seed_index(index)]
         attacked = attack_labels(network, x, y, self.labels)
         x_adv, _ = ascend(network, x_adv, x, attacked, epsilon=self.epsilon, step_size=self.step_size)
-        self.x_adv[kept_at(index)] = x_adv
+        self.x_adv[seed_index(index)] = x_adv
         return mixture(network, x, x_adv, y)
 
     def state_dict(self) -> dict[str, Tensor]:

@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
-from advtrain.attacks import cross_entropy
-from advtrain.defenses import Defense, Outcome
+from advtrain.attacks.gradient import cross_entropy
+from advtrain.defenses.base import Defense, Outcome
 
 
 class Vanilla(Defense):

@@ -53,7 +53,9 @@ def half_written(n: int, suffix: str) -> Callable[[int], None]:
 def set_trap(moment: str, n: int) -> None:
     import torch
 
-    from advtrain import attacks, files, training
+    from advtrain.attacks.gradient import gradient as attacks
+    from advtrain.results.parquet import atomic as files
+    from advtrain.training.trainer import trainer as training
 
     match moment.split():
         case ["before", "an", "update"]:

@@ -1,0 +1,1 @@
+"""White-box and black-box attacks, as functions of a model and images."""

@@ -1,0 +1,140 @@
+"""PGD: projected gradient descent from random starts, the worst case over all restarts and iterates of each image."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from advtrain.attacks.gradient import LOSSES, Loss, ascend, check_budget, margin, project
+from advtrain.data.examples import Examples
+from advtrain.networks.cpu_fast_path import frozen
+from advtrain.networks.plain import predict, predict_all
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """What `pgd` did to each of n images."""
+
+    x_adv: Tensor
+    """An iterate that fools the model if there is any, else of the restarts' last iterates the worst; [n, C, H, W]."""
+    robust: Tensor
+    """Whether an image is right when clean (row 0) and after the first r restarts (row r); bool, [restarts + 1, n]."""
+
+
+def pgd(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    *,
+    loss: Loss,
+    epsilon: float,
+    step_size: float,
+    iterations: int,
+    starts: Iterable[Tensor],
+    batch_size: int,
+) -> Attacked:
+    """Projected gradient descent, the worst case over all restarts and iterates of each image (Madry et al. 2017).
+
+    An image that the model gets wrong without an attack is not robust; one that is fooled once is not attacked again.
+
+    Args:
+        model: maps [B, C, H, W] to logits [B, K].
+        x: clean images, [n, C, H, W] in [0, 1].
+        y: labels, [n], int64.
+        loss: what the attack ascends, one of `LOSSES`.
+        epsilon: radius of the budget, in the images' units.
+        step_size: length of a step per pixel, in the images' units.
+        iterations: steps of a restart.
+        starts: where each restart starts, [n, C, H, W] within the budget: `random_starts`, or [x].
+        batch_size: images that go through the model at once; the result does not depend on it.
+
+    Raises:
+        InputError: `epsilon` or `step_size` is not above 0, or `iterations` is below 1.
+    """
+    check_budget(epsilon, step_size, iterations)
+    model = frozen(model)
+    clean = predict_all(model, x, batch_size)
+    x_adv, highest, robust = x.clone(), margin(clean, y), [clean.argmax(dim=1) == y]
+    for start in starts:
+        robust.append(robust[-1].clone())
+        standing = robust[-1].nonzero().squeeze(1)
+        for index in standing.split(batch_size) if len(standing) else ():
+            reached, fooled, reached_margin = _until_fooled(
+                model, start[index], x[index], y[index], iterations, loss=loss, epsilon=epsilon, step_size=step_size
+            )
+            worse = fooled | (reached_margin > highest[index])
+            x_adv[index[worse]], highest[index[worse]] = reached[worse], reached_margin[worse]
+            robust[-1][index] = ~fooled
+    return Attacked(x_adv, torch.stack(robust))
+
+
+def random_starts(x: Tensor, *, epsilon: float, restarts: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """`restarts` points [n, C, H, W], uniform in the budget around the images x [n, C, H, W], then clipped to [0, 1].
+
+    Drawn where `generator` lives, for all images at once: the same points whatever the device and the batches.
+    """
+    for _ in range(restarts):
+        noise = torch.rand(x.shape, generator=generator, dtype=x.dtype, device=generator.device).to(x.device)
+        yield project(x + epsilon * (2 * noise - 1), x, epsilon)
+
+
+def _until_fooled(
+    model: nn.Module,
+    start: Tensor,
+    x: Tensor,
+    y: Tensor,
+    iterations: int,
+    *,
+    loss: Loss,
+    epsilon: float,
+    step_size: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The first iterate from `start` on that fools the model, or the last one; whether it fools; and its margin.
+
+    An image leaves when it is fooled, and that stands, even if a last look in a fuller batch rounds to the other side.
+    """
+    x_adv, fooled, active = start.clone(), torch.ones_like(y, dtype=torch.bool), torch.arange(len(y), device=y.device)
+    for _ in range(iterations):
+        moved, logits = ascend(model, x_adv[active], x[active], y[active], loss=loss, epsilon=epsilon, step_size=step_size)
+        right = logits.argmax(dim=1) == y[active]
+        active = active[right]
+        if len(active) == 0:
+            break
+        x_adv[active] = moved[right]
+    logits = predict(model, x_adv)
+    fooled[active] = logits[active].argmax(dim=1) != y[active]
+    return x_adv, fooled, margin(logits, y)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pgd:
+    """PGD from random starts on a whole data set (Madry et al. 2017)."""
+
+    epsilon: float
+    """Radius of the budget."""
+    step_size: float
+    """Length of a step per pixel."""
+    iterations: int
+    """Steps of a restart."""
+    restarts: int
+    """Random starts."""
+    seed: int
+    """Draws the starts: the same for each loss, and the first ones the same whatever their number."""
+    batch_size: int
+    """Images attacked at once; the result does not depend on it."""
+
+    def attack(self, model: nn.Module, data: Examples, loss: str) -> Attacked:
+        """Attack all examples on one of `LOSSES`."""
+        generator = torch.Generator().manual_seed(self.seed)
+        return pgd(
+            model,
+            data.x,
+            data.y,
+            loss=LOSSES[loss],
+            epsilon=self.epsilon,
+            step_size=self.step_size,
+            iterations=self.iterations,
+            starts=random_starts(data.x, epsilon=self.epsilon, restarts=self.restarts, generator=generator),
+            batch_size=self.batch_size,
+        )

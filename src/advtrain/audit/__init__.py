@@ -1,0 +1,1 @@
+"""Is a model robust, or does its evaluation only look so?"""

@@ -1,0 +1,219 @@
+"""What each check of the audit has to give, and why. The numbers come from `audit.measure` and `transferability`.
+
+A verdict is pass or fail; or warn, where a share of images is beyond its threshold by at most two of its standard errors, so
+that other images might have passed.
+"""
+
+from dataclasses import dataclass
+
+PASS, WARN, FAIL = "pass", "warn", "fail"
+WEAK_ATTACKS, PGD, EVERY_ATTACK = "weak attacks", "PGD", "every attack"
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check: its value must not exceed the threshold, or must stay below it if `strict`."""
+
+    name: str
+    title: str
+    rule: str
+    threshold: float
+    why: str
+    unit: str = "points"
+    """`points` of percent, of the images (the value is a fraction); else a plain number."""
+    strict: bool = False
+    doubts: str = PGD
+    """What a failure casts doubt on: `WEAK_ATTACKS`, which start once; `PGD`'s worst case as well; or `EVERY_ATTACK`."""
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with a model that fails."""
+        return self.name.replace("_", " ")
+
+    def verdict(self, value: float, error: float) -> str:
+        """Pass, warn or fail of a value with its standard error (0 where it is exact); NaN fails."""
+        if value < self.threshold or (value == self.threshold and not self.strict):
+            return PASS
+        return WARN if error > 0 and value <= self.threshold + 2 * error else FAIL
+
+    def text(self, number: float) -> str:
+        """A value or threshold as people read it."""
+        return f"{100 * number:.2f} points" if self.unit == "points" else f"{number:.3g} {self.unit}".strip()
+
+
+CHECKS = {
+    check.name: check
+    for check in (
+        Check(
+            "stronger_single_step",
+            "Iterative at least as strong as single step",
+            "accuracy under BIM at most two standard errors above that under FGSM",
+            2.0,
+            "Many small steps contain the large one; if they find less, the gradient misleads them.",
+            unit="standard errors",
+            doubts=WEAK_ATTACKS,
+        ),
+        Check(
+            "budget_not_monotone",
+            "Accuracy falls with the budget",
+            "no rise of accuracy under PGD from epsilon 0 to 0.5, in steps of 0.1",
+            0.0,
+            "A larger budget contains the smaller; a rise means that the attack fails, not that the model is robust.",
+        ),
+        Check(
+            "above_chance_at_half",
+            "A large budget breaks it: chance at 0.5",
+            "accuracy under PGD at epsilon 0.5 at most 10%",
+            0.0,
+            "At epsilon 0.5 every image can be turned into the same grey one, so nothing can be told apart.",
+        ),
+        Check(
+            "above_zero_at_one",
+            "An unlimited budget breaks it: 0% at 1",
+            "accuracy under PGD at epsilon 1 is 0",
+            0.0,
+            "At epsilon 1 every image can be turned into any other; whatever is left is the attack's failure.",
+        ),
+        Check(
+            "iterations_not_enough",
+            "Converged in iterations",
+            "doubling PGD's iterations changes accuracy under one restart by less than 0.5 points",
+            0.005,
+            "If more steps still find more, one restart measures the attack's patience.",
+            strict=True,
+            doubts=WEAK_ATTACKS,
+        ),
+        Check(
+            "step_size_matters",
+            "Converged in step size",
+            "one, two and four times PGD's step agree within less than 0.5 points under one restart",
+            0.005,
+            "On a smooth loss the step hardly matters; on a masked one it decides.",
+            strict=True,
+            doubts=WEAK_ATTACKS,
+        ),
+        Check(
+            "longer_pgd_better",
+            "More iterations find nothing beyond PGD",
+            "one restart with twice the iterations fools less than 0.5% of the images beyond those that PGD fools",
+            0.005,
+            "The worst of all restarts has to make up for what one restart misses.",
+            strict=True,
+        ),
+        Check(
+            "other_step_better",
+            "Other steps find nothing beyond PGD",
+            "one restart with two or four times the step fools less than 0.5% of the images beyond those that PGD fools",
+            0.005,
+            "The worst of all restarts has to make up for a step that is not the best.",
+            strict=True,
+        ),
+        Check(
+            "restarts_matter",
+            "Restarts find little more",
+            "all restarts of PGD on the cross-entropy fool less than 0.5% of the images beyond those that one fools",
+            0.005,
+            "Many bad local maxima around an image are a sign of a rugged, masked loss.",
+            strict=True,
+            doubts=WEAK_ATTACKS,
+        ),
+        Check(
+            "margin_loss_better",
+            "The margin loss is not better",
+            "accuracy under PGD on the margin at most 1 point below that on the cross-entropy",
+            0.01,
+            "Where the model is very sure the cross-entropy goes flat, and attacks on it stop; the margin does not.",
+            doubts=WEAK_ATTACKS,
+        ),
+        Check(
+            "gradient_free_better",
+            "A gradient-free attack is not better",
+            "Square Attack fools less than 0.2% of the images beyond those that PGD fools",
+            0.002,
+            "Who does not see gradients cannot do better than who does, unless the gradients are useless.",
+            strict=True,
+        ),
+        Check(
+            "autoattack_better",
+            "AutoAttack is not better",
+            "AutoAttack fools at most 0.5% of its images beyond those that PGD fools",
+            0.005,
+            "Its steps shrink as it goes and so end in places that PGD's steps of one size jump over.",
+        ),
+        Check(
+            "transfer_better",
+            "Transfer is not better",
+            "other models' adversarial examples fool no image beyond those that PGD on the model fools",
+            0.0,
+            "Examples made without the model cannot beat those made with it, unless its gradients are useless.",
+        ),
+        Check(
+            "noise_better",
+            "Noise is not better",
+            "uniform noise and noise of +-epsilon fool no image beyond those that PGD fools",
+            0.0,
+            "Noise is the weakest attack of all.",
+        ),
+        Check(
+            "zero_gradients",
+            "No zero gradients",
+            "no clean image with an input gradient that is zero everywhere, NaN or infinite",
+            0.0,
+            "Where there is no gradient, gradient attacks do nothing and the image counts as robust.",
+            doubts=EVERY_ATTACK,
+        ),
+        Check(
+            "not_logits",
+            "Logits, not probabilities",
+            "no output that looks like a distribution",
+            0.0,
+            "A second softmax inside the loss flattens it.",
+            unit="of the outputs",
+            doubts=EVERY_ATTACK,
+        ),
+        Check(
+            "not_deterministic",
+            "Deterministic forward pass",
+            "two forward passes give the same bits",
+            0.0,
+            "Noise in the model hides the gradient from an attack that looks once.",
+            unit="",
+            doubts=EVERY_ATTACK,
+        ),
+        Check(
+            "not_batch_invariant",
+            "Batch invariance",
+            "logits of an image alone and in a batch differ by rounding only (1e-4 of the largest)",
+            1e-4,
+            "An image's neighbours must not defend it.",
+            unit="",
+            doubts=EVERY_ATTACK,
+        ),
+        Check(
+            "label_leaking",
+            "No label leaking",
+            "accuracy under FGSM not above clean accuracy",
+            0.0,
+            "Training on single-step examples can teach a model to read the label from the perturbation.",
+            doubts=WEAK_ATTACKS,
+        ),
+        Check(
+            "catastrophic_overfitting",
+            "No catastrophic overfitting",
+            "accuracy under FGSM at most 20 points above that under PGD",
+            0.2,
+            "A model that withstands one large step and not several small ones has learnt to mask, not to be robust.",
+            doubts=WEAK_ATTACKS,
+        ),
+        Check(
+            "silent_success",
+            "No silent success",
+            "less than 0.5% of the images fooled at some iterate of BIM and not at the last",
+            0.005,
+            "An attack that finds an adversarial example and walks past it reports robustness that is not there.",
+            strict=True,
+            doubts=WEAK_ATTACKS,
+        ),
+    )
+}
+"""Every check, in the order of the page."""

@@ -1,0 +1,113 @@
+"""What a defense is: the class that each file of this folder subclasses, and what several of them share."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from advtrain.attacks.gradient import cross_entropy
+from advtrain.networks.plain import evaluation_mode
+from advtrain.system.errors import InputError
+from advtrain.system.randomness import SeededRandom
+
+AttackLabels = Literal["ground_truth", "predicted"]
+
+
+class Outcome(NamedTuple):
+    """What a defense makes of a minibatch: the loss to descend, and the logits that it came from, to watch accuracy.
+
+    Where several seeds are trained at once, each entry has their axis in front.
+    """
+
+    loss: Tensor
+    """Scalar, or [S], with the graph to the network's weights."""
+    clean_logits: Tensor
+    """Logits of the clean images, [B, K]."""
+    adversarial_logits: Tensor | None
+    """Logits of the adversarial examples, [B, K]; None where the defense uses none."""
+
+
+class Defense:
+    """What a defense adds to plain training. Subclasses take their settings as keyword arguments of `__init__`.
+
+    Randomness comes from `self.random` and from nowhere else: a training that draws from a global generator is refused, since
+    it could not be resumed or repeated.
+    """
+
+    several_seeds: ClassVar[bool] = False
+    """Whether all tensors below may have an axis of seeds in front: [S, B, 1, 28, 28] for images, [S, B] for labels, [S] for
+    the loss. A defense that counts its axes from the end and keeps a state for each seed can set this, and all its seeds are
+    then trained at once on CUDA."""
+
+    random: SeededRandom
+    """The generators of this training, one for each seed, on its device; set before `start_training`, saved in checkpoints."""
+
+    def __init__(self, *, epsilon: float) -> None:
+        self.epsilon = epsilon
+        """The l-infinity budget of the adversarial examples in training, in the images' units."""
+
+    def start_training(self, x: Tensor) -> None:
+        """Prepare for the training images x [n, 1, 28, 28], on the device of the training.
+
+        For a CUDA graph, what a defense keeps from minibatch to minibatch is tensors that change in place.
+        """
+
+    def start_epoch(self, epoch: int) -> None:
+        """Prepare for an epoch, counted from 0."""
+
+    def outcome(self, network: nn.Module, x: Tensor, y: Tensor, index: Tensor) -> Outcome:
+        """Loss and logits of a minibatch.
+
+        Args:
+            network: maps [B, 1, 28, 28] to logits [B, K].
+            x: clean images, [B, 1, 28, 28].
+            y: true labels, [B].
+            index: where the images stand in the training set, [B].
+        """
+        raise NotImplementedError
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Tensors that an exact resume needs beside the network's."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take back what `state_dict` gave, after `start_training`."""
+
+
+def mixture(network: nn.Module, x: Tensor, x_adv: Tensor, y: Tensor) -> Outcome:
+    """Half clean, half adversarial: (CE(clean) + CE(adversarial)) / 2, from one forward pass (Goodfellow et al. 2015)."""
+    clean_logits, adversarial_logits = both_logits(network, x, x_adv)
+    loss = (cross_entropy(clean_logits, y).mean(-1) + cross_entropy(adversarial_logits, y).mean(-1)) / 2
+    return Outcome(loss, clean_logits, adversarial_logits)
+
+
+def both_logits(network: nn.Module, x: Tensor, x_adv: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits [B, K] of the clean and of the adversarial half, both [B, 1, 28, 28], from one forward pass."""
+    clean_logits, adversarial_logits = network(torch.cat([x, x_adv], dim=-4)).chunk(2, dim=-2)
+    return clean_logits, adversarial_logits
+
+
+def attack_labels(network: nn.Module, x: Tensor, y: Tensor, labels: AttackLabels) -> Tensor:
+    """The labels [B] that an attack in training raises the loss of: the true ones, or the network's own predictions.
+
+    Predictions avoid label leaking (Kurakin et al. 2017); ATDA's official code trains with them.
+    """
+    if labels == "ground_truth":
+        return y
+    with torch.no_grad(), evaluation_mode(network):
+        predicted: Tensor = network(x).argmax(dim=-1)
+    return predicted
+
+
+def seed_index(index: Tensor) -> tuple[Tensor, ...]:
+    """Where the minibatch `index`, [B] or [S, B] for S seeds, stands in what a defense keeps, [n, ...] or [S, n, ...]."""
+    if index.dim() == 1:
+        return (index,)
+    return torch.arange(len(index), device=index.device).unsqueeze(1), index
+
+
+def check_labels(labels: str) -> None:
+    """Raise InputError unless `labels` is one of the two choices."""
+    if labels not in ("ground_truth", "predicted"):
+        raise InputError(f"labels is {labels!r}; it has to be ground_truth or predicted")

@@ -1,0 +1,1 @@
+"""Attacks on trained models, as rows of the evaluation table."""

@@ -1,0 +1,30 @@
+"""An evaluation of a cell: one attack on the networks of all its seeds."""
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+
+from torch import nn
+
+from advtrain.data.examples import Examples
+from advtrain.evaluation.table import Row
+from advtrain.networks.ensemble import Ensemble, is_quicker_together
+
+Attack = Callable[[nn.Module, Examples], Iterator[Row]]
+
+
+def evaluate_all_seeds(
+    networks: Mapping[int, nn.Sequential], data: Examples, attack: Attack, *, ensembles: bool = False
+) -> list[Row]:
+    """The rows that `attack` gives for each seed's network, with their seed.
+
+    Args:
+        networks: by seed, on the data's device.
+        data: test examples.
+        attack: gives rows of the evaluation table for a network.
+        ensembles: whether it takes an ensemble of all seeds as well, and gives a row for each in turn.
+    """
+    if ensembles and len(networks) > 1 and is_quicker_together(data.x.device):
+        figures = attack(Ensemble(list(networks.values())), data)
+        rows = [{"seed": seed, **row} for seed, row in zip(itertools.cycle(networks), figures, strict=False)]
+        return sorted(rows, key=lambda row: list(networks).index(row["seed"]))
+    return [{"seed": seed, **row} for seed, network in networks.items() for row in attack(network, data)]

@@ -1,0 +1,118 @@
+"""AutoAttack (Croce and Hein 2020), by the package pyautoattack: four attacks in turn, each on what withstood those before.
+
+The package reseeds the global random generators and switches tracing off, so it runs in a process of its own: nothing but the
+script of this evaluation imports this file.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from pyautoattack import AutoAttack
+from torch import Tensor, nn
+
+from advtrain.attacks.gradient import within_budget
+from advtrain.data.examples import Examples
+from advtrain.evaluation.outcomes import correct_after
+from advtrain.evaluation.settings import OnTestImages
+from advtrain.evaluation.table import Row, evaluation_row
+from advtrain.networks.cpu_fast_path import frozen
+from advtrain.networks.plain import predict
+from advtrain.system.errors import InputError, check_at_least_one, check_not_negative
+
+State = dict[str, Tensor]
+"""By attack, whether each of the images that it has done so far is still robust; `clean` has them all."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One of the four attacks, in its standard version."""
+
+    name: str
+    """In pyautoattack."""
+    loss: str
+    iterations: int
+
+
+STAGES = {
+    "apgd_ce": Stage("apgd-ce", "cross_entropy", 100),
+    "apgd_t": Stage("apgd-t", "targeted_dlr", 100),
+    "fab_t": Stage("fab-t", "distance", 100),
+    "square": Stage("square", "margin", 5000),
+}
+"""In their order: targeted attacks try all nine other classes, Square 5,000 queries."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoAttackSettings(OnTestImages):
+    """AutoAttack on test images; APGD attacks all of them."""
+
+    fab_square_examples: int
+    """How many of them, the first, FAB and Square attack too."""
+    batch_size: int
+    """Images attacked at once. The package draws an image's start by its place in the batch, so the result depends on it."""
+    seed: int
+    """Draws the attacks' random starts."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_at_least_one("fab_square_examples", self.fab_square_examples)
+        check_at_least_one("batch_size", self.batch_size)
+        check_not_negative("seed", self.seed)
+        if self.fab_square_examples > self.examples:
+            raise InputError(
+                f"fab_square_examples is {self.fab_square_examples}; it has to be at most {self.examples}, examples"
+            )
+
+
+def autoattack(
+    model: nn.Module, data: Examples, settings: AutoAttackSettings, *, state: State, save: Callable[[State], None]
+) -> Iterator[Row]:
+    """Accuracy after each attack of AutoAttack and those before it; the last, `autoattack`, is after all four.
+
+    Args:
+        model: maps [B, 1, 28, 28] to logits [B, 10], on the data's device.
+        data: test examples.
+        settings: the budget, and how many images each attack is run on.
+        state: where a killed run resumes, or {}.
+        save: called with the state after each batch; a run that resumes from it ends with the same rows.
+
+    Yields:
+        Rows of the evaluation table, without data set, defense and seed.
+    """
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    package = AutoAttack(
+        frozen(model.eval()), norm="Linf", eps=settings.epsilon, seed=settings.seed, version="standard", device=data.y.device
+    )
+    state = state or {"clean": correct_after(model, data, lambda x, y: x, settings.batch_size).cpu()}
+    standing = state["clean"]
+    for attack, stage in STAGES.items():
+        package.attacks_to_run = [stage.name]
+        done = state.get(attack, standing[:0])
+        attacked = settings.examples if attack.startswith("apgd") else settings.fab_square_examples
+        for start in range(len(done), attacked, settings.batch_size):
+            index = torch.arange(start, min(start + settings.batch_size, attacked))
+            done = torch.cat([done, _withstands(package, data, index, standing[index])])
+            save(state | {attack: done})
+        state = state | {attack: done}
+        standing = done
+        yield _row(attack, standing, settings.epsilon, stage.loss, stage.iterations)
+    yield _row("autoattack", standing, settings.epsilon, "worst", 0)
+
+
+def _withstands(package: AutoAttack, data: Examples, index: Tensor, standing: Tensor) -> Tensor:
+    """Whether the examples `index` that are still standing withstand the package's attack too; bool, [len(index)]."""
+    left = index[standing].to(data.y.device)
+    if len(left) == 0:
+        return standing
+    x, y = data.x[left], data.y[left]
+    x_adv, _ = package.run_standard_evaluation(x, y, batch_size=len(left))
+    fooled = (predict(package.model, x_adv).argmax(dim=1) != y) & within_budget(x_adv, x, package.epsilon)
+    still = standing.clone()
+    still[standing] = ~fooled.cpu()
+    return still
+
+
+def _row(attack: str, right: Tensor, epsilon: float, loss: str, iterations: int) -> Row:
+    return evaluation_row(attack, right.numpy(), loss=loss, epsilon=epsilon, step_size=None, iterations=iterations)

@@ -1,0 +1,98 @@
+"""The judged claims as a table and as a page."""
+
+import pandas as pd
+import pyarrow as pa
+
+from advtrain.report.labels import Labels
+from advtrain.report.pages import FAIL_SIGN, PASS_SIGN, WARN_SIGN, Section
+from advtrain.report.paper_claims import Claim, Figures
+from advtrain.report.verdicts import Verdict
+
+NUMBERS = pa.struct([("mean", pa.float64()), ("lower", pa.float64()), ("upper", pa.float64()), ("met", pa.bool_())])
+SCHEMA = pa.schema(
+    [
+        ("key", pa.string()),
+        ("sentence", pa.string()),
+        ("where", pa.string()),
+        ("paper", pa.string()),
+        ("ours", pa.list_(pa.string())),
+        ("numbers", pa.list_(NUMBERS)),
+        ("verdict", pa.string()),
+        ("rule", pa.string()),
+    ]
+)
+"""Columns of the table of claims, one row a claim; each condition has a line in `ours`, and its fractions in `numbers`."""
+
+HOW_JUDGED = (
+    "A claim is that all of its conditions are met. A condition is met where the whole interval is on the right side of its "
+    "threshold, not met where the whole interval is on the wrong side, and open otherwise. All met: the claim holds. Some met, "
+    "some not: it holds in part. Some not met and none met: it does not hold. None not met, but one open: it cannot be told."
+)
+VERDICT_SIGNS = {
+    Verdict.HOLDS: PASS_SIGN,
+    Verdict.IN_PART: WARN_SIGN,
+    Verdict.DOES_NOT_HOLD: FAIL_SIGN,
+    Verdict.CANNOT_BE_TOLD: "?",
+}
+ANSWER_SIGNS = {True: PASS_SIGN, None: WARN_SIGN, False: FAIL_SIGN}
+
+
+def claims_table(claims: list[Claim]) -> pa.Table:
+    """The claims in the columns of `SCHEMA`."""
+    rows = [
+        {
+            **vars(claim),
+            "verdict": str(claim.verdict),
+            "ours": [str(condition) for condition in claim.conditions],
+            "numbers": [{**vars(condition.ours), "met": condition.met} for condition in claim.conditions],
+        }
+        for claim in claims
+    ]
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def page(claims: list[Claim], figures: Figures, labels: Labels, device: str) -> list[Section]:
+    """The page of the claims: all verdicts, then a section for each claim.
+
+    Args:
+        claims: the judged claims.
+        figures: our figures that they were judged on.
+        labels: how the classifiers were trained.
+        device: where the time was measured.
+    """
+    verdicts = pd.DataFrame(
+        [(claim.sentence, f"{VERDICT_SIGNS[claim.verdict]} {claim.verdict}") for claim in claims], columns=["claim", "verdict"]
+    )
+    return [
+        Section("", note(figures, labels, device)),
+        Section("", HOW_JUDGED, verdicts, index=False),
+        *(_section(claim) for claim in claims),
+    ]
+
+
+def note(figures: Figures, labels: Labels, device: str) -> str:
+    """What the claims were judged on, and what the intervals tell; arguments as in `page`."""
+    bim = figures.evaluations[figures.evaluations["attack"] == "bim"]
+    images = ", ".join(f"{n:,}" for n in sorted(bim["examples"].unique()))
+    seeds = bim["seed"].nunique()
+    intervals = (
+        f"of {seeds} seeds; the 95% intervals are over seeds"
+        if seeds > 1
+        else "of one seed; the 95% intervals are over images only, and do not include the seed's luck"
+    )
+    rounds = figures.timing_blocks["block"].nunique()
+    return (
+        f"{labels.trained} Accuracy on {images} test images, {intervals}. "
+        f"Time: medians over {rounds} rounds, on {device}; the paper's on a Tesla K20m."
+    )
+
+
+def _section(claim: Claim) -> Section:
+    """A claim with its conditions."""
+    text = f"{claim.where}. The paper: {claim.paper}. Judged so: {claim.rule}"
+    rows = [
+        (condition.quantity, condition.figure, condition.wanted, f"{ANSWER_SIGNS[condition.met]} {condition.answer}")
+        for condition in claim.conditions
+    ]
+    table = pd.DataFrame(rows, columns=["figure", "ours, with 95% interval", "wanted", "answer"]) if rows else None
+    return Section(f"{str(claim.verdict).capitalize()}: {claim.sentence}", text, table, index=False)

@@ -1,0 +1,97 @@
+"""What a run took: seconds of training from the histories, of all else from the benchmark files that Snakemake leaves."""
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from advtrain.report.labels import Labels
+from advtrain.report.pages import Section
+from advtrain.results.parquet import read_table
+
+TRAINING = "train"
+
+
+def seconds_by_rule(folder: Path, rules: Collection[str], labels: Labels) -> pd.DataFrame:
+    """Number of jobs and their seconds for each of some rules, from `folder`/{rule}.tsv and `folder`/{rule}/**/*.tsv.
+
+    Other rules take seconds, and whether they have run yet is a matter of chance. Of a rule with a job for each data set or
+    classifier only those of `labels` count.
+
+    Returns:
+        A row for each rule: `rule`, `jobs`, `seconds`, the sum over the jobs; none where there is no file.
+    """
+    counted = {*labels.datasets, *labels.defenses, *rules}
+    files = [file for file in sorted(folder.rglob("*.tsv")) if file.stem in counted]
+    rows = [
+        {"rule": file.relative_to(folder).with_suffix("").parts[0], "seconds": pd.read_csv(file, sep="\t")["s"].iloc[0]}
+        for file in files
+    ]
+    table = pd.DataFrame(rows, columns=["rule", "seconds"])
+    table = table[table["rule"].isin(rules)]
+    return table.groupby("rule")["seconds"].agg(jobs="size", seconds="sum").reset_index()
+
+
+def training_seconds(histories: Iterable[Path]) -> pd.DataFrame:
+    """Seconds of each training from its history, {dataset}/{defense}.history.parquet: the sum of its epochs' in all seeds.
+
+    A job's benchmark file does not have them all if the job went on from a checkpoint.
+
+    Returns:
+        Columns `rule`, `dataset`, `defense`, `jobs`, `seconds`.
+
+    Raises:
+        InputError: as `results.read_table`.
+    """
+    rows = [
+        {
+            "rule": TRAINING,
+            "dataset": path.parent.name,
+            "defense": path.name.removesuffix(".history.parquet"),
+            "jobs": 1,
+            "seconds": sum(read_table(path).column("seconds").to_pylist()),
+        }
+        for path in histories
+    ]
+    return pd.DataFrame(rows)
+
+
+def cost_table(trainings: pd.DataFrame, jobs: pd.DataFrame) -> pd.DataFrame:
+    """What each training and each other rule took.
+
+    Args:
+        trainings: the table of `training_seconds`.
+        jobs: the table of `seconds_by_rule`.
+
+    Returns:
+        The columns of `trainings`; data set and defense are empty but for trainings.
+    """
+    rest = jobs[jobs["rule"] != TRAINING].assign(dataset="", defense="")
+    return pd.concat([trainings, rest], ignore_index=True)
+
+
+def page(table: pd.DataFrame, labels: Labels, device: str) -> list[Section]:
+    """The page: minutes of each training, then of each rule.
+
+    Args:
+        table: the table of `cost_table`.
+        labels: titles of the data sets and defenses, in order.
+        device: what the models were trained on.
+    """
+    trained = table[table["rule"] == TRAINING]
+    minutes = (trained["seconds"] / 60).map("{:.1f}".format)
+    wide = trained.assign(minutes=minutes).pivot(index="defense", columns="dataset", values="minutes")
+    wide = wide.loc[list(labels.defenses), list(labels.datasets)].rename(index=labels.defenses, columns=labels.datasets)
+    rules = table.groupby("rule", sort=False)[["jobs", "seconds"]].sum()
+    rows = pd.DataFrame({"Jobs": rules["jobs"].astype(str), "Minutes": (rules["seconds"] / 60).map("{:.1f}".format)})
+    hours = table["seconds"].sum() / 3600
+    note = (
+        f"Minutes of wall time, each job on its own share of the machine: {device}. Added up they took {hours:.1f} hours, but "
+        "several ran at once. Training is all seeds, without watching and saving. Other work may have slowed a job: compare "
+        "trainings by the timing of Table I, where all took turns, and not by these minutes."
+    )
+    return [
+        Section("", note),
+        Section("Training", table=wide.rename_axis(index=None, columns=None)),
+        Section("By rule", table=rows.rename_axis(index=None)),
+    ]

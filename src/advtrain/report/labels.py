@@ -1,0 +1,26 @@
+"""What tables and figures call the data sets and classifiers, and how these were trained."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labels:
+    """Titles by name, in the order of tables and figures, and the scale of the run."""
+
+    datasets: Mapping[str, str]
+    """Title of each data set."""
+    defenses: Mapping[str, str]
+    """Title of each defense."""
+    families: Mapping[str, str]
+    """`none`, `single_adv` or `iter_adv` of each defense: how many attack steps its training uses."""
+    scale: str
+    """How the classifiers were trained, such as "small_cnn, 60,000 images, 80 epochs, batch 64, 5 seeds"."""
+    departures: Mapping[str, str]
+    """Where a defense's own recipe departs from that, such as "batch_size 32", by name; empty where none does."""
+
+    @property
+    def trained(self) -> str:
+        """How the classifiers were trained, in sentences."""
+        otherwise = "; ".join(f"{self.defenses[name]} with {changes}" for name, changes in self.departures.items())
+        return f"Trained at this scale: {self.scale}." + (f" Trained otherwise: {otherwise}." if otherwise else "")

@@ -1,0 +1,106 @@
+"""Choices that the paper leaves open, each tried alone: which of them brings our figures nearest to the paper's Table I."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from advtrain.report import paper, statistics
+from advtrain.report.columns import select
+from advtrain.report.labels import Labels
+from advtrain.report.pages import Section
+
+
+def variants_table(
+    evaluations: pd.DataFrame, classifiers: Mapping[str, Mapping[str, str]], datasets: Sequence[str], fixed_step: str
+) -> pd.DataFrame:
+    """Our figures under each choice beside the paper's: a row for each figure.
+
+    Args:
+        evaluations: the rows of `evaluation.sweep_bim`, `trace_bim` and `fixed_step_bim` of all classifiers.
+        classifiers: for each defense the title of each choice, by the name of the classifier that is trained so; that of the
+            defense itself first.
+        datasets: names of the data sets, in order.
+        fixed_step: title of one more choice: the defense as it is, attacked by BIM of a fixed step.
+
+    Returns:
+        Columns `dataset`, `defense`, `choice`, `column` (of the paper's Table I), `mean`, `std`, `lower`, `upper` (percent,
+        95% interval), `seeds`, `examples`, `paper`, `difference` (ours less the paper's). What the paper does not have is
+        left out.
+
+    Raises:
+        InputError: an evaluation is missing.
+    """
+    stepped = _with_fixed_step(evaluations)
+    rows = []
+    for dataset in datasets:
+        for defense, titles in classifiers.items():
+            tried = [(title, evaluations, classifier) for classifier, title in titles.items()]
+            tried.insert(1, (fixed_step, stepped, defense))
+            for choice, table, classifier in tried:
+                for column, printed in zip(paper.COLUMNS, paper.TABLE_1.get(defense, {}).get(dataset, ()), strict=False):
+                    cell = select(table, dataset, classifier, column)
+                    found = statistics.accuracy(cell)
+                    figures = found.percent()
+                    rows.append(
+                        {
+                            "dataset": dataset,
+                            "defense": defense,
+                            "choice": choice,
+                            "column": column,
+                            **figures,
+                            "seeds": found.seeds,
+                            "examples": cell["examples"].iloc[0],
+                            "paper": printed,
+                            "difference": figures["mean"] - printed,
+                        }
+                    )
+    return pd.DataFrame(rows)
+
+
+def distances(table: pd.DataFrame) -> pd.Series:
+    """How far each choice's figures are from the paper's on average, in points, by data set, defense and choice."""
+    return table["difference"].abs().groupby([table["dataset"], table["defense"], table["choice"]], sort=False).mean()
+
+
+def page(table: pd.DataFrame, labels: Labels) -> list[Section]:
+    """The page of the choices: for each data set a row for each classifier and choice.
+
+    Args:
+        table: the table of `variants_table`.
+        labels: titles of the data sets and defenses, in order, and how they were trained.
+    """
+    fewest, most, examples = table["seeds"].min(), table["seeds"].max(), table["examples"].max()
+    seeds = f"{most}" if fewest == most else f"{fewest} to {most}"
+    luck = "" if fewest > 1 else " One seed: two rows that are a few points apart may have changed places with another."
+    note = (
+        f"Test accuracy in percent on {examples:,} images, mean of {seeds} seed{'s' if most > 1 else ''}, in brackets what it "
+        f"is above the paper's. {labels.trained} A choice departs from that."
+        "  Distance: mean over the four columns of the "
+        f"points between ours and the paper's.{luck}"
+    )
+    return [
+        Section("", note),
+        *(
+            Section(title, table=_wide(table[table["dataset"] == dataset], labels.defenses), index=False)
+            for dataset, title in labels.datasets.items()
+        ),
+    ]
+
+
+def _wide(table: pd.DataFrame, defenses: Mapping[str, str]) -> pd.DataFrame:
+    """A row for each classifier and choice, a cell of text for each column of the paper, and the distance from its row."""
+    text = table.assign(text=[f"{row.mean:.2f} [{row.difference:+.2f}]" for row in table.itertuples()])
+    wide = text.pivot(index=["defense", "choice"], columns="column", values="text")
+    found = distances(table).droplevel("dataset")
+    nearest = set(found.groupby("defense").idxmin())
+    wide["Distance"] = [f"{found[row]:.2f}" + (", nearest" if row in nearest else "") for row in wide.index]
+    ordered = wide.loc[found.index, [*paper.COLUMNS, "Distance"]].reset_index()
+    ordered["defense"] = ordered["defense"].map(defenses)
+    return ordered.rename(columns={"defense": "Classifier", "choice": "Choice"}).rename_axis(columns=None)
+
+
+def _with_fixed_step(evaluations: pd.DataFrame) -> pd.DataFrame:
+    """The evaluations with BIM(N) of a fixed step in the place of the paper's, wherever N has been evaluated so."""
+    stepped = evaluations["attack"] == "bim_fixed_step"
+    replaced = (evaluations["attack"] == "bim") & evaluations["iterations"].isin(evaluations.loc[stepped, "iterations"])
+    return evaluations[~replaced].replace({"attack": {"bim_fixed_step": "bim"}})

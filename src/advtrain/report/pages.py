@@ -1,0 +1,122 @@
+"""Pages of text and tables, as Markdown, HTML and LaTeX."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+import pandas as pd
+
+PASS_SIGN, WARN_SIGN, FAIL_SIGN = "✓", "~", "✗"
+"""What a cell that gives a verdict begins with."""
+
+STYLE = """
+body { font-family: sans-serif; margin: 1.5em; color: #222; }
+p { max-width: 60em; line-height: 1.4; }
+table { border-collapse: collapse; margin: 0.8em 0 1.6em; font-size: 0.92em; }
+th, td { padding: 0.35em 0.7em; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; }
+.fail { background: #f9d9d3; } .warn { background: #fcf0c8; } .pass { background: #e2f1e1; }
+"""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, paragraphs with an empty line between, and a table of text if there is one."""
+
+    heading: str
+    text: str = ""
+    table: pd.DataFrame | None = None
+    index: bool = True
+    """Whether the table's index is a column to read."""
+
+
+def to_markdown(title: str, sections: Sequence[Section]) -> str:
+    """A page of Markdown, without a heading of its own if the title is empty; every text shows as it is."""
+    return join_markdown(
+        escape_markdown(title),
+        [
+            Section(
+                escape_markdown(section.heading),
+                escape_markdown(section.text),
+                None if section.table is None else _map_text(section.table, escape_markdown),
+                section.index,
+            )
+            for section in sections
+        ],
+    )
+
+
+def join_markdown(title: str, sections: Sequence[Section]) -> str:
+    """A page of Markdown of sections whose texts are Markdown themselves."""
+    parts = [f"# {title}"] if title else []
+    for section in sections:
+        parts += [f"### {section.heading}"] if section.heading else []
+        parts += [section.text] if section.text else []
+        if section.table is not None:
+            parts.append(section.table.to_markdown(index=section.index, disable_numparse=True))
+    return "\n\n".join(parts) + "\n"
+
+
+MARKUP = re.compile(r"[\\`*|<&$#]|~(?=\S)|(?<!\w)_|_(?!\w)|(?<=\])[(\[:]")
+"""What Markdown may take for markup; the brackets of "[94.21]" and the underscore of small_cnn are none."""
+
+
+def escape_markdown(text: str) -> str:
+    """A line of text as Markdown that shows it as it is, in a table's cell too."""
+    return MARKUP.sub(r"\\\g<0>", text)
+
+
+def to_html(title: str, sections: Sequence[Section]) -> str:
+    """A page of HTML that needs no other file; cells that begin with a verdict's sign have its colour."""
+    parts = [f"<h1>{escape(title)}</h1>"]
+    for section in sections:
+        parts += [f"<h2>{escape(section.heading)}</h2>"] if section.heading else []
+        parts += [f"<p>{escape(paragraph)}</p>" for paragraph in section.text.split("\n\n") if paragraph]
+        if section.table is not None:
+            html = section.table.to_html(border=0, index=section.index)
+            for sign, verdict in ((PASS_SIGN, "pass"), (WARN_SIGN, "warn"), (FAIL_SIGN, "fail")):
+                html = html.replace(f"<td>{sign} ", f'<td class="{verdict}">{sign} ')
+            parts.append(html)
+    body = "\n".join(parts)
+    return (
+        f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f"<style>{STYLE}</style></head>\n<body>\n{body}\n</body>\n</html>\n"
+    )
+
+
+def to_latex(sections: Sequence[Section]) -> str:
+    """The tables of some sections for LaTeX with the package booktabs, a float each; the text without a table ends them."""
+    parts = []
+    for section in sections:
+        if section.table is None:
+            parts.append(_escape_latex(section.text) + "\n")
+            continue
+        escaped = _map_text(section.table, _escape_latex)
+        layout = "l" + "r" * section.table.shape[1]
+        parts.append(escaped.to_latex(caption=_escape_latex(section.heading), column_format=layout))
+    return "\n".join(parts)
+
+
+LATEX: dict[str, str | int | None] = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "†": r"$\dagger$",
+}
+
+
+def _escape_latex(text: str) -> str:
+    escaped = text.translate(str.maketrans(LATEX))
+    return f"{{}}{escaped}" if escaped[:1] in {"[", "*"} else escaped  # a row's end before it would take it for an argument
+
+
+def _map_text(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+    """Change each text of a table, headings of rows and columns included."""
+    changed = table.map(change).rename(columns=change)
+    return changed.rename(index=change) if table.index.inferred_type == "string" else changed

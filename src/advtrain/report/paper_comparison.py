@@ -1,0 +1,94 @@
+"""Table I of the paper against ours, figure by figure: what ours is above it, with the interval, and what that says."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from advtrain.report.columns import RATIO, SECONDS, TIME
+from advtrain.report.labels import Labels
+from advtrain.report.pages import Section
+from advtrain.report.table_one import MARK, text_table
+
+AGREES, ABOVE, BELOW = "agrees", "above", "below"
+COLUMNS = ["defense", "title", "group", "column", "paper", "ours", "difference", "lower", "upper", "verdict", "failed"]
+
+
+def against_paper(table: pd.DataFrame) -> pd.DataFrame:
+    """A row for each figure of the paper's Table I, but for the seconds, which are another machine's.
+
+    Args:
+        table: the table of `table_one.table_1`.
+
+    Returns:
+        Columns `defense`, `title`, `group`, `column` as there; `paper`, `ours`, and `difference`, ours less the paper's, from
+        `lower` to `upper`; `verdict` and `failed`. Accuracies are in percent with a 95% interval: ours `agrees` where it
+        contains the paper's figure, else it is `above` or `below`. Times are ratios to FGSM-Adv's, whose own is left out;
+        their interval is that of the quartiles, which judges nothing, so they have no verdict.
+    """
+    compared = table["paper"].notna() & (table["column"] != SECONDS)
+    itself = (table["column"] == RATIO) & (table["defense"] == "fgsm_adv")
+    found = table[compared & ~itself].rename(columns={"mean": "ours"})
+    less = found[["lower", "upper"]].sub(found["paper"], axis=0)
+    found = found.assign(difference=found["ours"] - found["paper"], lower=less["lower"], upper=less["upper"])
+    judged = pd.Series(np.select([found["lower"] > 0, found["upper"] < 0], [ABOVE, BELOW], AGREES), found.index)
+    return found.assign(verdict=judged.where(found["group"] != TIME, None))[COLUMNS].reset_index(drop=True)
+
+
+def page(found: pd.DataFrame, table: pd.DataFrame, labels: Labels) -> list[Section]:
+    """The comparison as people read it: a table of text for each data set and for the time, and how to read and count them.
+
+    Args:
+        found: the table of `against_paper`.
+        table: the table of `table_one.table_1` that it was made of.
+        labels: how the classifiers were trained.
+    """
+    headings = {TIME: f"{TIME} relative to FGSM-Adv, with quartiles"}
+    sections = [
+        Section(headings.get(group, group), table=text_table(found[found["group"] == group], _cell_text))
+        for group in found["group"].unique()
+    ]
+    marked = f"\n\n{MARK} The audit casts doubt on our figure: it may promise too much." if found["failed"].any() else ""
+    return [Section("", note(table, labels)), *sections, Section("", count(found) + marked)]
+
+
+def note(table: pd.DataFrame, labels: Labels) -> str:
+    """How to read a cell; arguments as in `page`."""
+    seeds = int(table["seeds"].max())
+    ours = (
+        f"is a mean over {seeds} seeds, with the 95% interval over seeds (t)"
+        if seeds > 1
+        else "is of one seed, with the 95% interval over images (Wilson); the seed's own luck comes on top"
+    )
+    return (
+        "Test accuracy in percent: the paper's → ours, and what ours is above the paper's. "
+        f"Ours {ours}. The paper's is of one run on 10,000 images, given without an interval, and is taken as exact. "
+        f"Ours agrees where the interval contains the paper's figure. {labels.trained} "
+        "Time has quartiles over blocks of steps in the interval's place, which say how the machine wavers, and so it has no "
+        "verdict."
+    )
+
+
+def count(found: pd.DataFrame) -> str:
+    """How many accuracies agree with the paper's, and how far each classifier's are from them on average."""
+    judged = found[found["verdict"].notna()]
+    if judged.empty:
+        return "The paper has none of these classifiers."
+    of = judged["verdict"].value_counts()
+    distances = judged["difference"].abs().groupby(judged["title"], sort=False).mean()
+    return (
+        f"Of {len(judged)} accuracies ours agrees with the paper's in {of.get(AGREES, 0)}, is below in {of.get(BELOW, 0)} and "
+        f"above in {of.get(ABOVE, 0)}. Mean of the absolute differences in points: "
+        f"{', '.join(f'{title} {distance:.2f}' for title, distance in distances.items())}."
+    )
+
+
+def _cell_text(row: Mapping[str, Any]) -> str:
+    """Such as "94.21 → 70.50, -23.71 (-26.6 to -21.0), below †": the paper's, ours, their difference, the audit's mark."""
+    digits = 2 if row["group"] == TIME else 1
+    interval = f"({row['lower']:+.{digits}f} to {row['upper']:+.{digits}f})"
+    parts = [f"{row['paper']:.2f} → {row['ours']:.2f}", f"{row['difference']:+.2f} {interval}"]
+    if pd.notna(row["verdict"]):
+        parts.append(row["verdict"])
+    return ", ".join(parts) + (f" {MARK}" if row["failed"] else "")

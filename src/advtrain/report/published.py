@@ -1,0 +1,70 @@
+"""What is published of a run: its small result files as they are, and a page that says what made them."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from advtrain.results.atomic import write_atomically
+from advtrain.results.provenance import Provenance
+from advtrain.system.errors import InputError
+
+LARGEST = 1_000_000
+"""Bytes; a repository of code is no place for more."""
+WIDTH = 120
+
+
+def copy(path: Path, to: Path) -> None:
+    """Copy a file that is small enough to be published, in one step.
+
+    Raises:
+        InputError: it has more than `LARGEST` bytes.
+        OSError: it cannot be read, or the folder cannot be written.
+    """
+    content = path.read_bytes()
+    if len(content) > LARGEST:
+        raise InputError(f"{path}: {len(content):,} bytes are more than the {LARGEST:,} that a published file may have")
+    write_atomically(to, lambda file: file.write(content))
+
+
+def about_page(provenances: Iterable[Provenance], config: Mapping[str, Any], command: str) -> str:
+    """The page for published files, Markdown: command, commits, devices, versions, and the settings as YAML.
+
+    Args:
+        provenances: those of the published tables.
+        config: the configuration of the run; hashes of data are left out.
+        command: what made the files.
+    """
+    records = [record for made in provenances for record in made.records()]
+
+    def all_of(key: str) -> list[str]:
+        return sorted({str(record[key]) for record in records if key in record})
+
+    settings = {
+        **config,
+        "datasets": {
+            name: {key: value for key, value in entry.items() if key != "sha256"} for name, entry in config["datasets"].items()
+        },
+    }
+    versions = sorted({", ".join(f"{name} {number}" for name, number in record["versions"].items()) for record in records})
+    made = {
+        "command": command,
+        "commits": all_of("commit"),
+        "devices": all_of("device"),
+        "cuda": all_of("cuda"),
+        "threads": all_of("threads"),
+        "versions": versions,
+    }
+    return (
+        "# What made these files\n\n"
+        "Every file in this folder was copied here by that command. A commit with -dirty had changes that are not in it. There "
+        "are several\ncommits where a result did not depend on what changed between them.\n\n"
+        f"```yaml\n{_yaml(made)}```\n\nThe configuration of the run:\n\n```yaml\n{_yaml(settings)}```\n"
+    )
+
+
+def _yaml(content: Mapping[str, Any]) -> str:
+    """YAML with short lists on a line, of at most `WIDTH` characters a line."""
+    text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=WIDTH, default_flow_style=None)
+    return text

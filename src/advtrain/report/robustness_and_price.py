@@ -1,0 +1,156 @@
+"""Robustness against price: accuracy under the worst of all attacks beside seconds per training epoch."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, ScalarFormatter
+
+from advtrain.evaluation.table import evaluation_row, unpack_outcomes
+from advtrain.report import statistics
+from advtrain.report.columns import select
+from advtrain.report.labels import Labels
+from advtrain.report.style import CURVE_COLOURS, MARKERS, PANEL_INCHES, escape_mathtext
+from advtrain.system.errors import InputError
+
+WORST, PAPERS = "worst of all attacks", "BIM(10)"
+
+
+def pareto_table(evaluations: pd.DataFrame, timing: pd.DataFrame, labels: Labels) -> pd.DataFrame:
+    """Robust accuracy and price of each classifier: a row for each measure of robustness.
+
+    Args:
+        evaluations: the evaluation table of all cells.
+        timing: the table of `timing.summarise`.
+        labels: titles of the data sets and defenses, in order.
+
+    Returns:
+        Columns `dataset`, `defense`, `measure` (`WORST` or `PAPERS`), `mean`, `std`, `lower`, `upper` (percent, 95% interval),
+        `seeds`, `examples`, `seconds`, `seconds_lower`, `seconds_upper` (per epoch: median, quartiles), and `frontier`: no
+        classifier is as robust by this measure and cheaper, or as cheap and more robust.
+
+    Raises:
+        InputError: an evaluation or a time is missing.
+    """
+    seconds = timing.set_index("defense")
+    rows = []
+    for dataset, defense in itertools.product(labels.datasets, labels.defenses):
+        if defense not in seconds.index:
+            raise InputError(f"the training time of {defense} was not measured")
+        cell = evaluations[(evaluations["dataset"] == dataset) & (evaluations["defense"] == defense)]
+        for measure, of_measure in ((WORST, worst_case(cell)), (PAPERS, select(cell, dataset, defense, PAPERS))):
+            found = statistics.accuracy(of_measure)
+            rows.append(
+                {
+                    "dataset": dataset,
+                    "defense": defense,
+                    "measure": measure,
+                    **found.percent(),
+                    "seeds": found.seeds,
+                    "examples": of_measure["examples"].iloc[0],
+                    "seconds": seconds.loc[defense, "seconds_median"],
+                    "seconds_lower": seconds.loc[defense, "seconds_lower"],
+                    "seconds_upper": seconds.loc[defense, "seconds_upper"],
+                }
+            )
+    table = pd.DataFrame(rows)
+    frontiers = table.groupby(["dataset", "measure"], sort=False)[["seconds", "mean"]].apply(_on_frontier)
+    return table.assign(frontier=frontiers.droplevel([0, 1]))
+
+
+def worst_case(cell: pd.DataFrame) -> pd.DataFrame:
+    """The evaluation table's rows, one for each seed, of an attacker who has every attack of a cell: an image is right if it
+    withstood all, on the images that all attacked.
+
+    Args:
+        cell: the evaluation table's rows of one classifier, clean images included.
+    """
+    rows = []
+    for seed, of_seed in cell.groupby("seed"):
+        images = int(of_seed["examples"].min())
+        outcomes = [unpack_outcomes(row.outcomes, images) for row in of_seed.itertuples()]
+        right = np.logical_and.reduce(outcomes)
+        rows.append(
+            {"seed": seed, **evaluation_row(WORST, right, epsilon=of_seed["epsilon"].max(), step_size=None, iterations=0)}
+        )
+    return pd.DataFrame(rows)
+
+
+def pareto_figure(table: pd.DataFrame, labels: Labels) -> Figure:
+    """Robust accuracy against seconds per epoch, a panel for each data set and a mark for each classifier.
+
+    Filled with an interval: under the worst of all attacks. Hollow: under BIM(10), the paper's measure. The grey line joins
+    those that nobody beats in both robustness and price.
+
+    Args:
+        table: the table of `pareto_table`.
+        labels: titles of the data sets and defenses, in order.
+    """
+    figure, axes = plt.subplots(
+        1,
+        len(labels.datasets),
+        figsize=(PANEL_INCHES[0] * len(labels.datasets), PANEL_INCHES[1] + 0.7),
+        sharey=True,
+        squeeze=False,
+    )
+    for letter, axis, (dataset, title) in zip("abcdefgh", axes[0], labels.datasets.items(), strict=False):
+        rows = table[table["dataset"] == dataset]
+        _draw_frontier(axis, rows[(rows["measure"] == WORST) & rows["frontier"]].sort_values("seconds"))
+        for (defense, name), colour, marker in zip(
+            labels.defenses.items(), itertools.cycle(CURVE_COLOURS), MARKERS, strict=False
+        ):
+            _draw_classifier(axis, rows[rows["defense"] == defense].set_index("measure"), escape_mathtext(name), colour, marker)
+        axis.set(
+            title=f"({letter}) {escape_mathtext(title)}",
+            xlabel="Seconds per training epoch",
+            ylabel="Test accuracy (%)",
+            xscale="log",
+            ylim=(-3, 103),
+        )
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter(ScalarFormatter())
+        axis.minorticks_off()
+        axis.grid(linewidth=0.4)
+    frontier, *classifiers = axes[0][0].get_legend_handles_labels()[0]
+    hollow = Line2D([], [], color="black", marker="o", markerfacecolor="none", linestyle="none", label=f"Under {PAPERS} alone")
+    figure.legend(handles=[*classifiers, hollow, frontier], loc="outside lower center", ncols=4, frameon=False)
+    figure.set_layout_engine("constrained")
+    return figure
+
+
+def _on_frontier(group: pd.DataFrame) -> pd.Series:
+    """Whether nobody in the group is at least as good in both and better in one."""
+    better = [
+        ((group["seconds"] <= row.seconds) & (group["mean"] >= row.mean))
+        & ((group["seconds"] < row.seconds) | (group["mean"] > row.mean))
+        for row in group.itertuples()
+    ]
+    return pd.Series([not beaten.any() for beaten in better], group.index)
+
+
+def _draw_frontier(axis: Axes, rows: pd.DataFrame) -> None:
+    label = "Nobody cheaper is as robust"
+    axis.plot(rows["seconds"], rows["mean"], color="grey", linewidth=1, drawstyle="steps-post", zorder=1, label=label)
+
+
+def _draw_classifier(axis: Axes, rows: pd.DataFrame, name: str, colour: tuple[float, float, float], marker: str) -> None:
+    """The filled mark with its intervals, the hollow one, and a line between."""
+    worst, papers = rows.loc[WORST], rows.loc[PAPERS]
+    axis.errorbar(
+        worst["seconds"],
+        worst["mean"],
+        xerr=[[worst["seconds"] - worst["seconds_lower"]], [worst["seconds_upper"] - worst["seconds"]]],
+        yerr=[[worst["mean"] - worst["lower"]], [worst["upper"] - worst["mean"]]],
+        color=colour,
+        marker=marker,
+        markeredgecolor="white",
+        markersize=8,
+        linestyle="none",
+        label=name,
+    )
+    axis.plot([worst["seconds"]] * 2, [worst["mean"], papers["mean"]], color=colour, linewidth=0.8, linestyle=":")
+    axis.plot(papers["seconds"], papers["mean"], marker, color=colour, markerfacecolor="none", markersize=8)

@@ -1,0 +1,122 @@
+"""How sure a figure is: mean, standard deviation and 95% interval, over seeds where there are several, else over the images.
+
+An interval over seeds tells what another training would give. With one seed there is none of that: the interval then tells only
+what other test images would give for these very weights, and the seed's luck comes on top.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from advtrain.evaluation.table import unpack_outcomes
+from advtrain.system.errors import InputError
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its 95% interval, all in the figure's own unit (accuracies as fractions)."""
+
+    mean: float
+    std: float
+    """Over seeds; NaN for one."""
+    lower: float
+    upper: float
+    seeds: int
+
+    def percent(self) -> dict[str, float]:
+        """Mean, standard deviation and interval of an accuracy in percent, of a difference in points, by the fields' names."""
+        return {name: 100 * getattr(self, name) for name in ("mean", "std", "lower", "upper")}
+
+
+def accuracy(rows: pd.DataFrame) -> Estimate:
+    """Accuracy from the evaluation table's rows of one figure, one for each seed: t over seeds, or Wilson's for one seed.
+
+    Raises:
+        InputError: there is no row, or a seed has two.
+    """
+    if len(_by_seed(rows)) > 1:
+        return contrast([(1.0, rows)])
+    correct, examples = int(rows["correct"].iloc[0]), int(rows["examples"].iloc[0])
+    interval = stats.binomtest(correct, examples).proportion_ci(LEVEL, method="wilson")
+    return Estimate(correct / examples, math.nan, interval.low, interval.high, 1)
+
+
+def difference(rows: pd.DataFrame, less: pd.DataFrame) -> Estimate:
+    """Accuracy of `rows` less that of `less`, paired by seed, or by image where there is one seed; raises as `contrast`."""
+    return contrast([(1.0, rows), (-1.0, less)])
+
+
+def contrast(terms: Sequence[tuple[float, pd.DataFrame]]) -> Estimate:
+    """A weighted sum of accuracies, paired by seed, or by image where there is one seed.
+
+    Over seeds: t interval of the seeds' sums. Over images: normal interval of the images' sums, with half an image added at
+    each of the two extremes and one in the middle, so that it has a width even where all images agree (Agresti and Min 2005
+    for two accuracies). Images that a term was not evaluated on are left out of all.
+
+    Args:
+        terms: weights, and the evaluation table's rows of one figure each, one for each seed.
+
+    Raises:
+        InputError: a term has no row, a seed has two, or the terms have other seeds.
+    """
+    per_seed = [(weight, _by_seed(rows)) for weight, rows in terms]
+    seeds = list(per_seed[0][1].index)
+    if any(list(rows.index) != seeds for _, rows in per_seed):
+        raise InputError("accuracies of different seeds cannot be paired")
+    low, high = sum(min(weight, 0) for weight, _ in terms), sum(max(weight, 0) for weight, _ in terms)
+    values = [_per_image([(weight, rows.loc[seed]) for weight, rows in per_seed]) for seed in seeds]
+    if len(seeds) > 1:
+        return _clipped(over_repeats(np.array([of_seed.mean() for of_seed in values])), low, high)
+    return _clipped(_over_images(values[0], low=low, high=high), low, high)
+
+
+def _per_image(terms: Sequence[tuple[float, pd.Series]]) -> NDArray[np.float64]:
+    """The weighted sum of one seed's outcomes, image by image, on the images that all terms are about."""
+    outcomes = [(weight, unpack_outcomes(row["outcomes"], row["examples"])) for weight, row in terms]
+    images = min(len(right) for _, right in outcomes)
+    values: NDArray[np.float64] = np.sum([weight * right[:images] for weight, right in outcomes], axis=0)
+    return values
+
+
+def _clipped(estimate: Estimate, low: float, high: float) -> Estimate:
+    """The interval without what no accuracies can give."""
+    return replace(estimate, lower=max(estimate.lower, low), upper=min(estimate.upper, high))
+
+
+def over_repeats(values: NDArray[np.float64]) -> Estimate:
+    """Mean of at least two repeats, [n], with its t interval."""
+    mean, std = float(values.mean()), float(values.std(ddof=1))
+    half = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)) * std / math.sqrt(len(values))
+    return Estimate(mean, std, mean - half, mean + half, len(values))
+
+
+def median_of_repeats(values: NDArray[np.float64]) -> Estimate:
+    """Median of repeats, [n], as `mean`, with its interval from order statistics, which no outlier moves.
+
+    The interval is NaN below six repeats: fewer cannot tell a median at 95%.
+    """
+    interval = stats.quantile_test(values, q=0.0, p=0.5).confidence_interval(LEVEL)
+    return Estimate(float(np.median(values)), math.nan, float(interval.low), float(interval.high), len(values))
+
+
+def _over_images(values: NDArray[np.float64], *, low: float, high: float) -> Estimate:
+    weights = np.concatenate([np.ones(len(values)), [0.5, 0.5, 1.0]])
+    padded = np.concatenate([values, [low, high, (low + high) / 2]])
+    centre = np.average(padded, weights=weights)
+    variance = np.average((padded - centre) ** 2, weights=weights) / weights.sum()
+    half = stats.norm.ppf((1 + LEVEL) / 2) * math.sqrt(variance)
+    return Estimate(float(values.mean()), math.nan, float(centre - half), float(centre + half), 1)
+
+
+def _by_seed(rows: pd.DataFrame) -> pd.DataFrame:
+    indexed = rows.set_index("seed").sort_index()
+    if indexed.empty or indexed.index.has_duplicates:
+        raise InputError("a figure needs one row for each seed; there is none, or a seed has two")
+    return indexed

@@ -1,0 +1,85 @@
+"""Which source files a result depends on: all that its script imports, however deep, read from the import statements.
+
+Two folders are left out, since they decide no figure: `cli` (command lines) and `results` (how results are stored). What is
+imported through them counts. Standard library only, since the Snakefile uses this too.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+SRC = Path(__file__).parents[2]
+DECIDE_NOTHING = ("cli", "advtrain/results")
+METHODS = "advtrain/defenses"
+
+
+def source_files(script: str, *methods: str) -> list[str]:
+    """The files below src/ that decide what a script computes, by their paths there; the script itself is the first.
+
+    Args:
+        script: name of the script, without .py.
+        methods: the defenses that it trains, which it finds by name and does not import.
+    """
+    first = f"{script}.py"
+    files = imported_files(first, *(f"{METHODS}/{method}.py" for method in methods))
+    return [first, *sorted(file for file in files - {first} if not file.startswith(DECIDE_NOTHING))]
+
+
+def imported_files(*files: str) -> set[str]:
+    """Some files below src/ and all those that they import, however deep, by their paths there."""
+    found: set[str] = set()
+    left = set(files)
+    while left:
+        found |= left
+        left = {imported for file in left for imported in _imports(file)} - found
+    return found
+
+
+def code_digest(script: str, *methods: str) -> str:
+    """SHA-256 of the names and bytes of `source_files`."""
+    digest = hashlib.sha256()
+    for file in source_files(script, *methods):
+        digest.update(file.encode() + b"\0" + (SRC / file).read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def settings_of(method: str) -> set[str]:
+    """Names of the settings that a defense takes besides epsilon, read from its file or from that of the class it extends."""
+    tree = ast.parse((SRC / METHODS / f"{method}.py").read_text())
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.bases]
+    for node in (node for defense in classes for node in defense.body):
+        if isinstance(node, ast.FunctionDef) and node.name == "__init__":
+            return {argument.arg for argument in node.args.kwonlyargs} - {"epsilon"}
+    extended = {base.id for defense in classes for base in defense.bases if isinstance(base, ast.Name)} - {"Defense"}
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and extended & {alias.name for alias in node.names}:
+            return settings_of(str(node.module).rpartition(".")[2])
+    return set()
+
+
+@cache
+def _imports(file: str) -> frozenset[str]:
+    """The files below src/ that one of them imports, packages' __init__.py included."""
+    return frozenset(found for module in _modules(ast.parse((SRC / file).read_text())) for found in _files(module))
+
+
+def _modules(tree: ast.AST) -> Iterator[str]:
+    """Names of the modules that a file imports; of `from a import b` both a and a.b, since b may be a module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _files(module: str) -> Iterator[str]:
+    """The files below src/ that run when a module is imported; none for a module from elsewhere."""
+    parts = module.split(".")
+    for depth in range(1, len(parts) + 1):
+        path = "/".join(parts[:depth])
+        for file in (f"{path}/__init__.py", f"{path}.py"):
+            if (SRC / file).is_file():
+                yield file

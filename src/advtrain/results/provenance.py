@@ -1,0 +1,121 @@
+"""What made a result: settings, commit, versions, device and threads, and the same of all that it was made of.
+
+A record is about one file. What a file was made of is kept once, by the digest of its record, however often it was used on the
+way. No time and no path is in it, so equal runs give equal files.
+"""
+
+import hashlib
+import json
+import platform
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+Record = dict[str, Any]
+
+VERSIONS_OF = ("torch", "numpy", "pandas", "pyarrow", "scipy", "pyautoattack")
+SHORT_COMMIT = 10
+DIRTY = "-dirty"
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """The record of a result, and the records of everything that it was made of."""
+
+    record: Record
+    """`settings`, `commit`, `versions`; `device` where one computed; `inputs`, the digests of other records, by name."""
+    others: Mapping[str, Record]
+    """By digest."""
+
+    @property
+    def digest(self) -> str:
+        """Name of the record."""
+        return hashlib.sha256(json.dumps(self.record, sort_keys=True).encode()).hexdigest()[:16]
+
+    def records(self) -> list[Record]:
+        """The record and all others."""
+        return [self.record, *self.others.values()]
+
+    def content(self) -> dict[str, Any]:
+        """As a file stores it: plain values."""
+        return {"record": self.record, "others": dict(self.others)}
+
+    @classmethod
+    def from_content(cls, content: Mapping[str, Any]) -> "Provenance":
+        """Take back what `content` gave."""
+        return cls(content.get("record", {}), content.get("others", {}))
+
+
+def made_by(
+    settings: Mapping[str, Any],
+    *,
+    numerics: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, Provenance] | None = None,
+) -> Provenance:
+    """Provenance of a result that is being made.
+
+    Args:
+        settings: all settings that the result depends on, seeds included.
+        numerics: `device.numerics`, where something was computed on a device.
+        inputs: provenance of the results that this one is made of, by name.
+    """
+    inputs = inputs or {}
+    record: Record = {"settings": dict(settings), "commit": COMMIT, "versions": _versions(), **(numerics or {})}
+    others: dict[str, Record] = {}
+    for made in inputs.values():
+        others |= {made.digest: made.record, **made.others}
+    if inputs:
+        record["inputs"] = {name: made.digest for name, made in inputs.items()}
+    return Provenance(record, dict(sorted(others.items())))
+
+
+def provenance_line(scale: str, provenances: Iterable[Provenance]) -> str:
+    """What a figure says of its tables, such as "small_cnn, 60,000 images, 1 seed; cpu AMD EPYC; commit 0123456789".
+
+    The commit that draws the figure is left out.
+
+    Args:
+        scale: how the classifiers were trained, in words.
+        provenances: those of the tables that it was made of.
+    """
+    records = [record for made in provenances for record in made.records()]
+    devices = sorted({record["device"] for record in records if "device" in record})
+    commits = sorted({_short(record["commit"]) for record in records if "commit" in record})
+    return "; ".join([scale, *devices, f"commit{'s' if len(commits) > 1 else ''} {', '.join(commits)}"])
+
+
+def _short(commit: str) -> str:
+    """A commit's first digits, and whether there were changes that are not in it."""
+    name = commit.removesuffix(DIRTY)
+    return name[:SHORT_COMMIT] + commit[len(name) :]
+
+
+def _commit() -> str:
+    """The commit of this checkout, marked where tracked files differ from it; docs and README make no result."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    changes = ["status", "--porcelain", "--untracked-files=no", "--", ":(top)", ":(top,exclude)docs", ":(top,exclude)README.md"]
+    try:
+        commit, changed = (
+            subprocess.run([*git, *arguments], capture_output=True, text=True, check=True).stdout.strip()
+            for arguments in (["rev-parse", "HEAD"], changes)
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return f"{commit}{DIRTY}" if changed else commit
+
+
+COMMIT = _commit()
+"""Read when the process starts, as its code is: whoever commits or edits while a training runs does not change what made it."""
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in VERSIONS_OF:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found

@@ -1,0 +1,1 @@
+"""What touches the machine: errors as one line, and the device."""

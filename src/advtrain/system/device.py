@@ -1,0 +1,93 @@
+"""Which device to compute on, what it is called, and how to wait for it."""
+
+import ctypes
+import os
+import platform
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from advtrain.system.errors import InputError
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""glibc's names for settings of its allocator (malloc.h)."""
+GIGABYTE = 1 << 30
+
+
+def select_device(name: str) -> torch.device:
+    """The device of a configuration's `device`: `auto` takes CUDA, else MPS, else the CPU.
+
+    Raises:
+        InputError: the device is named but not there.
+    """
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(device for device, there in available.items() if there))
+    if not available.get(name, False):
+        raise InputError(f"device {name!r} is not on this machine; there is {', '.join(d for d in available if available[d])}")
+    return torch.device(name)
+
+
+def prepare_device(name: str) -> torch.device:
+    """The device of `select_device`, made deterministic and quick: what every script that computes begins with."""
+    device = select_device(name)
+    make_deterministic(device)
+    keep_memory()
+    return device
+
+
+def keep_memory() -> None:
+    """Let glibc keep memory that tensors gave back. By default it returns large blocks to the system at once, and each step of
+    a training pays for its pages anew; docs/benchmarks.md has the gain. Does nothing where there is no glibc.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if platform.libc_ver()[0] == "glibc" else None
+    # Before 2.35 glibc takes 32 MiB at most. The second setting alone would keep the first from growing by itself.
+    if mallopt is not None and (mallopt(M_MMAP_THRESHOLD, GIGABYTE) or mallopt(M_MMAP_THRESHOLD, 32 << 20)):
+        mallopt(M_TRIM_THRESHOLD, GIGABYTE)
+
+
+def make_deterministic(device: torch.device) -> None:
+    """Let equal runs on `device` give equal bits; on a CPU they do so anyway, for one number of threads,
+    and the switch costs seconds of imports.
+
+    To be called before the device is used: cuBLAS reads its setting at its start.
+    """
+    if device.type != "cpu":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        # TF32 keeps ten bits of a float32; an attack's sign of a small gradient needs them all.
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
+
+
+def describe_device(device: torch.device) -> str:
+    """The device's model name, for provenance: of the GPU, or of the processor."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    cpuinfo = Path("/proc/cpuinfo")  # Linux; platform.processor() says little there
+    models = re.findall(r"^model name\s*:\s*(.+)", cpuinfo.read_text(), re.MULTILINE) if cpuinfo.exists() else []
+    return f"{device.type} {models[0] if models else platform.processor() or platform.machine()}"
+
+
+def numerics(device: torch.device) -> dict[str, Any]:
+    """What decides the last bits of a result on `device`: its name, the number of threads, TF32 and determinism.
+
+    Part of every provenance and of every checkpoint's identity.
+    """
+    return {
+        "device": describe_device(device),
+        "cuda": torch.version.cuda,
+        "threads": torch.get_num_threads(),
+        "tf32": torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32,
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+    }
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until the device has done all that was asked of it, so that a clock can be read."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()

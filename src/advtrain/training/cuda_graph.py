@@ -1,0 +1,64 @@
+"""A training step as one CUDA graph, so that the host launches it whole and not kernel by kernel."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+Step = Callable[[Tensor], Tensor]
+
+WARM_UP = 3
+"""Steps run as they are before the recording, for what libraries set up at their first calls."""
+
+
+class CapturedStep:
+    """Runs a step on minibatches of a fixed size from a recording of it.
+
+    A recording is kernels, addresses and numbers: what a step keeps from minibatch to minibatch has to be tensors that change
+    in place, no number may change from epoch to epoch, and nothing in it may wait for the device. Minibatches of another size,
+    such as the last of an epoch, are run as they are.
+    """
+
+    def __init__(self, batch_size: int, generators: Sequence[torch.Generator] = ()) -> None:
+        """Args: batch_size, B; generators, those on the device that the step draws from, which a recording has to know."""
+        self.batch_size = batch_size
+        self.generators = generators
+        self.warm_up = WARM_UP
+        self.graph: torch.cuda.CUDAGraph | None = None
+
+    def __call__(self, step: Step, index: Tensor) -> Tensor:
+        """What `step(index)` gives.
+
+        Args:
+            step: maps the index [..., B] of a minibatch on a CUDA device to a tensor of results; the same at every call.
+            index: the minibatch.
+        """
+        if index.shape[-1] != self.batch_size:
+            return step(index)
+        if self.warm_up:
+            self.warm_up -= 1
+            return self._run_aside(step, index)
+        graph = self.graph or self._record(step, index)
+        self.index.copy_(index)
+        graph.replay()
+        return self.result.clone()
+
+    def _run_aside(self, step: Step, index: Tensor) -> Tensor:
+        """Run the step on a stream of its own, as a recording does."""
+        aside = torch.cuda.Stream()
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            result = step(index)
+        torch.cuda.current_stream().wait_stream(aside)
+        return result
+
+    def _record(self, step: Step, index: Tensor) -> torch.cuda.CUDAGraph:
+        """Record the step, which does not run it."""
+        self.index = index.clone()
+        graph = torch.cuda.CUDAGraph()
+        for generator in self.generators:
+            graph.register_generator_state(generator)
+        with torch.cuda.graph(graph):
+            self.result = step(self.index)
+        self.graph = graph
+        return graph

@@ -1,0 +1,92 @@
+"""The settings of a training, and what it records of each epoch."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from advtrain.attacks.gradient import check_epsilon
+from advtrain.system.errors import InputError, check_above_zero, check_at_least_one
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All that decides what a training computes, except for the images themselves."""
+
+    network: str
+    """`small_cnn` or `madry_cnn`."""
+    defense: Mapping[str, Any]
+    """`method` and its own settings."""
+    epsilon: float
+    """Radius of the l-infinity budget, in the images' units."""
+    seeds: tuple[int, ...]
+    """One network is trained for each; it sets the weights, the order of the images, and what a defense draws."""
+    examples: int
+    """Number of training images."""
+    subset_seed: int
+    """Draws them if they are not all."""
+    epochs: int
+    batch_size: int
+    """Clean images a step; a defense adds its adversarial examples."""
+    learning_rate: float
+    """Of Adam, constant."""
+    monitor_examples: int
+    """Size of the fixed slice of training images on which robust accuracy is watched; nothing is selected on it."""
+    monitor_iterations: int
+    """Iterations N of the BIM that watches, with epsilon / N a step."""
+
+    def __post_init__(self) -> None:
+        check_epsilon(self.epsilon)
+        for name in ("examples", "epochs", "batch_size", "monitor_examples", "monitor_iterations"):
+            check_at_least_one(name, getattr(self, name))
+        check_above_zero("learning_rate", self.learning_rate)
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise InputError(f"seeds is {list(self.seeds)}; at least one is needed, and none twice")
+
+    @property
+    def method(self) -> str:
+        """Name of the defense's file."""
+        return str(self.defense.get("method"))
+
+    def identity(self) -> dict[str, Any]:
+        """What a checkpoint of this training has to agree with.
+
+        The number of epochs is left out, since what has been trained serves a longer training as well. So are the seeds and
+        the choice of images, which a checkpoint records itself.
+        """
+        left_out = ("epochs", "seeds", "examples", "subset_seed")
+        return {name: value for name, value in asdict(self).items() if name not in left_out}
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """A row of the training history; accuracies are shares in [0, 1]."""
+
+    seed: int
+    epoch: int
+    """Number of epochs trained, from 1."""
+    loss: float
+    """Mean over the epoch's examples."""
+    clean_accuracy: float
+    """On the stream of minibatches, each seen just before its update."""
+    adversarial_accuracy: float
+    """The same on the defense's own adversarial examples; NaN where it uses none."""
+    robust_accuracy: float
+    """Under BIM on the fixed slice of training images, after the epoch."""
+    seconds: float
+    """Wall time of the epoch's training, without watching; shared out evenly where seeds are trained at once."""
+
+
+HISTORY_SCHEMA = pa.schema(
+    [
+        ("seed", pa.int64()),
+        ("epoch", pa.int64()),
+        ("loss", pa.float64()),
+        ("clean_accuracy", pa.float64()),
+        ("adversarial_accuracy", pa.float64()),
+        ("robust_accuracy", pa.float64()),
+        ("seconds", pa.float64()),
+    ]
+)
+"""Columns of the training history, one row for each `EpochRecord`."""

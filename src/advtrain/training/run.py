@@ -1,0 +1,151 @@
+"""Trainings from the first epoch to the last, of all seeds of a cell, and exactly resumed."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from advtrain.data.examples import Examples
+from advtrain.defenses import registry
+from advtrain.networks.ensemble import can_be_stacked, is_quicker_together
+from advtrain.networks.plain import new_network
+from advtrain.system.errors import InputError, Stopped
+from advtrain.training.plan import EpochRecord, Plan
+from advtrain.training.trainer import Trainer, WhyStop
+
+State = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What the training of a cell (one defense on one data set) gives."""
+
+    weights: dict[int, dict[str, Tensor]]
+    """State dict of each seed's network, on the CPU."""
+    history: list[EpochRecord]
+
+
+def train(
+    plan: Plan,
+    data: Examples,
+    *,
+    resume_from: State | None = None,
+    save: Callable[[State], None] = lambda state: None,
+    save_every: int = 1,
+    cuda_graph: bool = False,
+    why_stop: WhyStop = lambda: None,
+    watch: Callable[[EpochRecord, int, float], None] = lambda record, done, seconds_left: None,
+) -> Trained:
+    """Train one network for each seed of the plan: all at once where that is quicker, else one after the other.
+
+    Args:
+        plan: what to compute.
+        data: the training images that the plan names, on the device.
+        resume_from: a state that an earlier call gave to `save`; the training resumes there, bit for bit.
+        save: called with the state after every `save_every` epochs, and when seeds are done.
+        save_every: epochs between two calls of `save`.
+        cuda_graph: whether to run the steps from a CUDA graph; the data has to be on a CUDA device.
+        why_stop: asked after each step; a reason ends the training there, once the state is saved.
+        watch: called with each record, the epochs trained of all seeds up to it, and an estimate of the seconds left.
+
+    Raises:
+        Stopped: `why_stop` gave a reason.
+        InputError: the loss of a seed became NaN or infinite, which also ends those trained at once with it; or the plan has
+            only some of the seeds that `resume_from` was training at once; or `resume_from` is further than the plan's epochs,
+            or has seeds that ended at another number of epochs.
+    """
+    if resume_from:
+        _check_epochs(resume_from, plan.epochs)
+    finished: dict[int, Any] = dict(resume_from["finished"]) if resume_from else {}
+    running = resume_from["running"] if resume_from else None
+    left = [seed for seed in plan.seeds if seed not in finished]
+    clock = _Clock(total=plan.epochs * len(plan.seeds), done=plan.epochs * (len(plan.seeds) - len(left)))
+    begun = _begun(running, left)
+    for group in filter(None, [begun, *groups(plan, [seed for seed in left if seed not in begun], data.x.device)]):
+        trainer = Trainer(plan, data, group, cuda_graph=cuda_graph)
+        if running and running["seeds"] == group:
+            trainer.load_state_dict(running)
+            clock.skip(len(trainer.history))
+        while trainer.epoch < plan.epochs:
+            try:
+                records = trainer.train_epoch(why_stop)
+            except Stopped:
+                save({"finished": finished, "running": trainer.state_dict()})
+                raise
+            for record in records:
+                clock.done += 1
+                watch(record, clock.done, clock.seconds_left())
+            if trainer.epoch % save_every == 0 and trainer.epoch < plan.epochs:
+                save({"finished": finished, "running": trainer.state_dict()})
+        for seed, weights in trainer.weights().items():
+            history = [asdict(record) for record in trainer.history if record.seed == seed]
+            finished[seed] = {"weights": weights, "history": history}
+        save({"finished": finished, "running": None})
+    return Trained(
+        weights={seed: finished[seed]["weights"] for seed in plan.seeds},
+        history=[EpochRecord(**record) for seed in plan.seeds for record in finished[seed]["history"]],
+    )
+
+
+def how_far(state: State) -> str:
+    """How far the training of a state has come, in words."""
+    words = [f"{len(state['finished'])} seeds done"]
+    if running := state["running"]:
+        seeds, epochs = running["seeds"], len(running["history"]) // len(running["seeds"])
+        words.append(f"seed {', '.join(map(str, seeds))} after {epochs} epochs and {len(running['tallies'])} steps")
+    return ", ".join(words)
+
+
+def groups(plan: Plan, seeds: list[int], device: torch.device) -> list[list[int]]:
+    """The seeds to train at once: all where that is quicker and the defense knows of seeds, else each alone."""
+    together = (
+        is_quicker_together(device)
+        and can_be_stacked(new_network(plan.network))
+        and registry.create(plan.defense, epsilon=plan.epsilon).several_seeds
+    )
+    return [seeds] if together and seeds else [[seed] for seed in seeds]
+
+
+def _check_epochs(state: State, epochs: int) -> None:
+    """Refuse a state from which a training of `epochs` epochs cannot resume."""
+    reached = [len(seed["history"]) for seed in state["finished"].values() if len(seed["history"]) != epochs]
+    if running := state["running"]:
+        trained = len(running["history"]) // len(running["seeds"])
+        reached += [trained] if trained + bool(running["tallies"]) > epochs else []
+    if reached:
+        raise InputError(
+            f"the checkpoint is of a training that has had {reached[0]} epochs or more, and {epochs} are asked for: "
+            "ask for as many as it was for, or delete it"
+        )
+
+
+def _begun(running: Mapping[str, Any] | None, left: list[int]) -> list[int]:
+    """The seeds that a state was training, if they are still to be trained."""
+    seeds: list[int] = running["seeds"] if running else []
+    wanted = [seed for seed in seeds if seed in left]
+    if wanted and wanted != seeds:
+        raise InputError(
+            f"seeds {', '.join(map(str, seeds))} are half trained at once, but only {', '.join(map(str, wanted))} of them are "
+            "asked for: ask for all, or delete the checkpoint"
+        )
+    return wanted
+
+
+class _Clock:
+    """Counts epochs, and estimates the time left from those trained since it was made."""
+
+    def __init__(self, total: int, done: int) -> None:
+        self.total, self.done, self.skipped = total, done, done
+        self.start = time.perf_counter()
+
+    def skip(self, epochs: int) -> None:
+        """Count epochs that an earlier run trained, which say nothing of the speed."""
+        self.done += epochs
+        self.skipped += epochs
+
+    def seconds_left(self) -> float:
+        elapsed = time.perf_counter() - self.start
+        return elapsed / (self.done - self.skipped) * (self.total - self.done)

@@ -1,0 +1,219 @@
+"""The one training loop, whatever the defense: the epochs of one seed, or of several seeds at once.
+
+The data set lives on the device as one tensor and an epoch is a random permutation of its index. The weights and the orders of
+a seed come from one generator made of it, what its defense draws from another, so a seed repeats bit for bit, and the seeds'
+runs do not depend on each other, except for rounding where they are trained at once.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from advtrain.data.examples import Examples
+from advtrain.defenses import registry
+from advtrain.defenses.base import Outcome
+from advtrain.evaluation.outcomes import correct_after_bim, share
+from advtrain.networks.ensemble import Ensemble, per_seed
+from advtrain.networks.plain import initialise, new_network
+from advtrain.system.device import synchronise
+from advtrain.system.errors import InputError, Stopped
+from advtrain.system.randomness import GlobalGenerators, SeededRandom
+from advtrain.training.cuda_graph import CapturedStep
+from advtrain.training.plan import EpochRecord, Plan
+
+WhyStop = Callable[[], str | None]
+
+
+class Trainer:
+    """Networks, optimiser, defense, random states and history of the seeds that are trained at once.
+
+    With several seeds all tensors of a step have their axis in front, and the networks are one batched network; each seed has
+    its own random states, weights and order of the images, as if it were alone.
+    """
+
+    def __init__(self, plan: Plan, data: Examples, seeds: Sequence[int], *, cuda_graph: bool = False) -> None:
+        """Make everything that the plan names, from the seeds.
+
+        Args:
+            plan: what to compute; its seeds and its choice of images are the caller's business.
+            data: the training images, on the device.
+            seeds: those to train at once.
+            cuda_graph: whether to run the steps from a CUDA graph.
+        """
+        self.plan, self.data, self.seeds, self.cuda_graph = plan, data, list(seeds), cuda_graph
+        device = data.x.device
+        self.generators = [torch.Generator().manual_seed(seed) for seed in self.seeds]
+        networks = [new_network(plan.network) for _ in self.seeds]
+        for network, generator in zip(networks, self.generators, strict=True):
+            initialise(network, generator)
+        self.network: nn.Module = (Ensemble(networks) if len(networks) > 1 else networks[0]).to(device)
+        # Fused: one kernel for all of a network's tensors, on every device.
+        self.optimiser = torch.optim.Adam(self.network.parameters(), lr=plan.learning_rate, fused=True, capturable=cuda_graph)
+        self.defense = registry.create(plan.defense, epsilon=plan.epsilon)
+        self.defense.random = SeededRandom(self.seeds, device)
+        self.defense.start_training(per_seed(self.network, data.x))
+        self.captured = CapturedStep(plan.batch_size, self.defense.random.generators) if cuda_graph else None
+        self.history: list[EpochRecord] = []
+        self.order: Tensor | None = None
+        """The order of the images, [n] or [S, n], in the epoch that has begun; None between two epochs."""
+        self.tallies: list[Tensor] = []
+        """Sums of loss and hits of each step of that epoch so far."""
+        self.seconds = 0.0
+        """Spent on that epoch so far."""
+
+    @property
+    def epoch(self) -> int:
+        """Number of epochs trained."""
+        return len(self.history) // len(self.seeds)
+
+    def train_epoch(self, why_stop: WhyStop = lambda: None) -> list[EpochRecord]:
+        """Train for one epoch, watch it, and add its rows to the history, one for each seed.
+
+        Args:
+            why_stop: asked after each step; a reason ends the epoch there, and the next call goes on with the next step.
+
+        Raises:
+            Stopped: `why_stop` gave a reason.
+            InputError: the loss became NaN or infinite, and the message names seed, epoch and step; or the defense drew from a
+                global random generator.
+        """
+        device = self.data.x.device
+        generators = GlobalGenerators(device)
+        synchronise(device)
+        start = time.perf_counter()
+        if self.order is None:
+            self.order = self.start_epoch(self.epoch)
+        reason = None
+        for index in self.minibatches(self.order)[len(self.tallies) :]:
+            self.tallies.append(self.run_step(index))
+            if reason := why_stop():
+                break
+        synchronise(device)
+        self.seconds += time.perf_counter() - start
+        generators.check_untouched(f"defense {self.plan.defense['method']}")
+        self._check_losses()
+        if reason:
+            raise Stopped(reason)
+        means = (self._sums().sum(dim=0) / len(self.data)).T.tolist()
+        seconds = self.seconds / len(self.seeds)
+        records = [
+            EpochRecord(seed, self.epoch + 1, loss, clean, adversarial, robust, seconds)
+            for seed, (loss, clean, adversarial), robust in zip(self.seeds, means, self._robust_accuracies(), strict=True)
+        ]
+        self.history += records
+        self.order, self.tallies, self.seconds = None, [], 0.0
+        return records
+
+    def start_epoch(self, epoch: int) -> Tensor:
+        """Start an epoch, counted from 0; returns its random order of the images, [n], or one for each seed, [S, n]."""
+        self.defense.start_epoch(epoch)
+        orders = [torch.randperm(len(self.data), generator=generator) for generator in self.generators]
+        return torch.stack(orders) if len(orders) > 1 else orders[0]
+
+    def minibatches(self, order: Tensor) -> Sequence[Tensor]:
+        """The index, [B] or [S, B], of each minibatch of an epoch, on the device; the last may be smaller."""
+        split: Sequence[Tensor] = order.to(self.data.x.device).split(self.plan.batch_size, dim=-1)
+        return split
+
+    def endless_minibatches(self) -> Iterator[Tensor]:
+        """The index of one minibatch after the other, epoch after epoch, without end."""
+        epoch = 0
+        while True:
+            yield from self.minibatches(self.start_epoch(epoch))
+            epoch += 1
+
+    def run_step(self, index: Tensor) -> Tensor:
+        """`step`, from the CUDA graph if there is one."""
+        # The graph is handed the step and does not keep it: a trainer that refers to itself would be freed too late.
+        return self.captured(self.step, index) if self.captured else self.step(index)
+
+    def step(self, index: Tensor) -> Tensor:
+        """Train on one minibatch; returns its sums of loss, clean hits and adversarial hits, [3] or [3, S].
+
+        Nothing in it waits for the device.
+        """
+        y = self.data.y[index]
+        outcome = self.defense.outcome(self.network, self.data.x[index], y, index)
+        self.optimiser.zero_grad()
+        outcome.loss.sum().backward()
+        self.optimiser.step()
+        return _tally(outcome, y)
+
+    def weights(self) -> dict[int, dict[str, Tensor]]:
+        """State dict of each seed's network, on the CPU."""
+        states = self.network.state_dicts() if isinstance(self.network, Ensemble) else [self.network.state_dict()]
+        return {
+            seed: {name: tensor.cpu() for name, tensor in state.items()} for seed, state in zip(self.seeds, states, strict=True)
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that an exact resume needs."""
+        return {
+            "seeds": self.seeds,
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "defense": self.defense.state_dict(),
+            "random": self.defense.random.state(),
+            "generators": [generator.get_state() for generator in self.generators],
+            "history": [asdict(record) for record in self.history],
+            "order": self.order,
+            "tallies": self.tallies,
+            "seconds": self.seconds,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state_dict` gave, before the first step."""
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        for group in self.optimiser.param_groups:
+            group["capturable"] = self.cuda_graph
+        self.history = [EpochRecord(**record) for record in state["history"]]
+        self.order, self.seconds = state["order"], state["seconds"]
+        self.tallies = [tally.to(self.data.x.device) for tally in state["tallies"]]
+        if self.order is not None:
+            self.defense.start_epoch(self.epoch)
+        self.defense.load_state_dict(state["defense"])
+        self.defense.random.set_state(state["random"])
+        for generator, saved in zip(self.generators, state["generators"], strict=True):
+            generator.set_state(saved)
+
+    def _sums(self) -> Tensor:
+        """The sums of each step of the epoch so far, [steps, 3, S]."""
+        return torch.stack(self.tallies).cpu().double().view(len(self.tallies), -1, len(self.seeds))
+
+    def _check_losses(self) -> None:
+        """Refuse losses that are not finite, before anything is saved."""
+        losses = self._sums()[:, 0]
+        bad = (~losses.isfinite()).nonzero()
+        if len(bad):
+            step, seed = bad[0].tolist()
+            raise InputError(
+                f"the loss of seed {self.seeds[seed]} became {losses[step, seed].item()} in epoch {self.epoch + 1}, "
+                f"step {step + 1}; lower learning_rate ({self.plan.learning_rate})"
+            )
+
+    def _robust_accuracies(self) -> list[float]:
+        """Share of the watched images that each seed's network gets right under BIM."""
+        right = correct_after_bim(
+            self.network,
+            self.data.first(self.plan.monitor_examples),
+            epsilon=self.plan.epsilon,
+            iterations=self.plan.monitor_iterations,
+            batch_size=self.plan.monitor_examples,
+        )
+        return [share(flags) for flags in right.view(len(self.seeds), -1)]
+
+
+def _tally(outcome: Outcome, y: Tensor) -> Tensor:
+    """Sums over the minibatch of loss, clean hits and adversarial hits, [3] or [3, S], without waiting for the device."""
+    loss = outcome.loss.detach()
+    clean = (outcome.clean_logits.argmax(dim=-1) == y).sum(dim=-1)
+    if outcome.adversarial_logits is None:
+        adversarial = torch.full_like(loss, float("nan"))
+    else:
+        adversarial = (outcome.adversarial_logits.argmax(dim=-1) == y).sum(dim=-1)
+    return torch.stack([loss * y.shape[-1], clean.to(loss.dtype), adversarial.to(loss.dtype)])

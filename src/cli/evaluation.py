@@ -1,0 +1,91 @@
+"""The command line that the evaluations of a cell share: a trained model with all its seeds, and test images to attack."""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import click
+from torch import nn
+
+from advtrain.data.examples import Examples, load_examples
+from advtrain.evaluation.all_seeds import evaluate_all_seeds
+from advtrain.evaluation.settings import OnTestImages
+from advtrain.evaluation.table import EVALUATION_SCHEMA, Row
+from advtrain.networks.trained import load_networks
+from advtrain.results import checkpoint
+from advtrain.results.parquet import write_rows
+from advtrain.results.provenance import Provenance, made_by
+from advtrain.system.device import numerics, prepare_device
+from cli.command import FILE, FromJson
+
+S = TypeVar("S", bound=OnTestImages)
+
+
+@dataclass(frozen=True)
+class Cell(Generic[S]):
+    """A cell (one defense on one data set), and what to evaluate it with."""
+
+    dataset: str
+    defense: str
+    model: Path
+    images: Path
+    labels: Path
+    settings: S
+    batch_size: int
+    device: str
+    output: Path
+
+    @functools.cached_property
+    def data(self) -> Examples:
+        """The test images, on the device."""
+        examples = load_examples(self.images, self.labels).subset(self.settings.examples, self.settings.subset_seed)
+        return examples.to(prepare_device(self.device))
+
+    @functools.cached_property
+    def networks(self) -> dict[int, nn.Sequential]:
+        """The trained networks by seed, on the device."""
+        return load_networks(self.model, self.data.x.device)
+
+    def provenance(self, **inputs: Provenance) -> Provenance:
+        """What makes a result of this cell: its settings, the model, and other inputs."""
+        model = Provenance.from_content(checkpoint.load(self.model)["provenance"])
+        settings = {"dataset": self.dataset, "defense": self.defense, **asdict(self.settings)}
+        return made_by(settings, numerics=numerics(self.data.x.device), inputs={"model": model, **inputs})
+
+    def evaluate(self, attack: Callable[[nn.Module, Examples], Iterator[Row]], *, ensembles: bool = False) -> None:
+        """Write the rows that `attack` gives for each seed's network; arguments as of `evaluate_all_seeds`."""
+        rows = evaluate_all_seeds(self.networks, self.data, attack, ensembles=ensembles)
+        write_rows(self.named(rows), EVALUATION_SCHEMA, self.output, self.provenance())
+
+    def named(self, rows: list[Row]) -> list[Row]:
+        """The rows with the columns that say which cell they are about."""
+        return [{"dataset": self.dataset, "defense": self.defense, **row} for row in rows]
+
+
+def cell_options(kind: type[S]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a click command the options of a cell, as its first argument; `kind` is the dataclass of its settings."""
+    options = (
+        click.option("--dataset", required=True, help="Name of the data set."),
+        click.option("--defense", required=True, help="Name of the defense."),
+        click.option("--model", required=True, type=FILE, help="The weights of all seeds, from train.py."),
+        click.option("--images", required=True, type=FILE, help="Test images, uncompressed IDX."),
+        click.option("--labels", required=True, type=FILE, help="Test labels, uncompressed IDX."),
+        click.option("--settings", required=True, type=FromJson(kind), help=f"{kind.__doc__} JSON."),
+        click.option("--batch-size", required=True, type=click.IntRange(min=1), help="Images attacked at once."),
+        click.option("--device", required=True, help="auto, cuda, mps or cpu."),
+        click.option("--output", required=True, type=FILE, help="Output: Parquet."),
+    )
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(function)
+        def bundled(**options: Any) -> None:
+            cell: Mapping[str, Any] = {name: options.pop(name) for name in Cell.__dataclass_fields__}
+            function(Cell(**cell), **options)
+
+        for option in reversed(options):
+            bundled = option(bundled)
+        return bundled
+
+    return decorate
