@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from advtrain.attacks.gradient import check_epsilon
-from advtrain.system.errors import InputError, check_above_zero, check_at_least_one
+from advtrain.system.errors import InputError, check_above_zero, check_at_least_one, check_not_negative
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,8 @@ class Plan:
     """Clean images a step; a defense adds its adversarial examples."""
     learning_rate: float
     """Of Adam, constant."""
+    weight_decay: float
+    """What is added to each gradient, as a share of its weight (L2)."""
     monitor_examples: int
     """Size of the fixed slice of training images on which robust accuracy is watched; nothing is selected on it."""
     monitor_iterations: int
@@ -41,6 +43,7 @@ class Plan:
         for name in ("examples", "epochs", "batch_size", "monitor_examples", "monitor_iterations"):
             check_at_least_one(name, getattr(self, name))
         check_above_zero("learning_rate", self.learning_rate)
+        check_not_negative("weight_decay", self.weight_decay)
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise InputError(f"seeds is {list(self.seeds)}; at least one is needed, and none twice")
 

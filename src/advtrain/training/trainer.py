@@ -52,7 +52,13 @@ class Trainer:
             initialise(network, generator)
         self.network: nn.Module = (Ensemble(networks) if len(networks) > 1 else networks[0]).to(device)
         # Fused: one kernel for all of a network's tensors, on every device.
-        self.optimiser = torch.optim.Adam(self.network.parameters(), lr=plan.learning_rate, fused=True, capturable=cuda_graph)
+        self.optimiser = torch.optim.Adam(
+            self.network.parameters(),
+            lr=plan.learning_rate,
+            weight_decay=plan.weight_decay,
+            fused=True,
+            capturable=cuda_graph,
+        )
         self.defense = registry.create(plan.defense, epsilon=plan.epsilon)
         self.defense.random = SeededRandom(self.seeds, device)
         self.defense.start_training(per_seed(self.network, data.x))
