@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -29,8 +29,12 @@ class Plan:
     epochs: int
     batch_size: int
     """Clean images a step; a defense adds its adversarial examples."""
+    optimiser: Literal["adam", "sgd"]
+    momentum: float
+    """Of sgd; adam does not use it."""
     learning_rate: float
-    """Of Adam, constant."""
+    schedule: tuple[tuple[float, float], ...]
+    """Points (epoch, factor) of the learning rate, joined by straight lines; two at one epoch are a jump, none is constant."""
     weight_decay: float
     """What is added to each gradient, as a share of its weight (L2)."""
     monitor_examples: int
@@ -44,6 +48,13 @@ class Plan:
             check_at_least_one(name, getattr(self, name))
         check_above_zero("learning_rate", self.learning_rate)
         check_not_negative("weight_decay", self.weight_decay)
+        if not 0 <= self.momentum < 1:
+            raise InputError(f"momentum is {self.momentum}; it has to be at least 0 and below 1")
+        epochs = [epoch for epoch, _ in self.schedule]
+        if epochs != sorted(epochs) or any(number < 0 for point in self.schedule for number in point):
+            raise InputError(
+                f"schedule is {self.schedule}; it needs points (epoch, factor) by epoch, none negative"
+            )
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise InputError(f"seeds is {list(self.seeds)}; at least one is needed, and none twice")
 
@@ -51,6 +62,16 @@ class Plan:
     def method(self) -> str:
         """Name of the defense's file."""
         return str(self.defense.get("method"))
+
+    def rate(self, epoch: float) -> float:
+        """The learning rate after so many epochs, such as 2.5."""
+        before = [point for point in self.schedule if point[0] <= epoch]
+        after = [point for point in self.schedule if point[0] > epoch]
+        if before and after:
+            (start, low), (end, high) = before[-1], after[0]
+            return self.learning_rate * (low + (high - low) * (epoch - start) / (end - start))
+        nearest = [*before[-1:], *after[:1]]
+        return self.learning_rate * (nearest[0][1] if nearest else 1.0)
 
     def identity(self) -> dict[str, Any]:
         """What a checkpoint of this training has to agree with.

@@ -51,14 +51,9 @@ class Trainer:
         for network, generator in zip(networks, self.generators, strict=True):
             initialise(network, generator)
         self.network: nn.Module = (Ensemble(networks) if len(networks) > 1 else networks[0]).to(device)
-        # Fused: one kernel for all of a network's tensors, on every device.
-        self.optimiser = torch.optim.Adam(
-            self.network.parameters(),
-            lr=plan.learning_rate,
-            weight_decay=plan.weight_decay,
-            fused=True,
-            capturable=cuda_graph,
-        )
+        # A CUDA graph reads the rate from the device at every replay.
+        self.rate = torch.tensor(plan.rate(0), device=device) if cuda_graph else plan.rate(0)
+        self.optimiser = _optimiser(plan, self.network, self.rate, cuda_graph=cuda_graph)
         self.defense = registry.create(plan.defense, epsilon=plan.epsilon)
         self.defense.random = SeededRandom(self.seeds, device)
         self.defense.start_training(per_seed(self.network, data.x))
@@ -94,7 +89,9 @@ class Trainer:
         if self.order is None:
             self.order = self.start_epoch(self.epoch)
         reason = None
-        for index in self.minibatches(self.order)[len(self.tallies) :]:
+        minibatches = self.minibatches(self.order)
+        for index in minibatches[len(self.tallies) :]:
+            self._set_rate(self.epoch + len(self.tallies) / len(minibatches))
             self.tallies.append(self.run_step(index))
             if reason := why_stop():
                 break
@@ -176,7 +173,7 @@ class Trainer:
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
         for group in self.optimiser.param_groups:
-            group["capturable"] = self.cuda_graph
+            group |= {"lr": self.rate, "capturable": self.cuda_graph}
         self.history = [EpochRecord(**record) for record in state["history"]]
         self.order, self.seconds = state["order"], state["seconds"]
         self.tallies = [tally.to(self.data.x.device) for tally in state["tallies"]]
@@ -186,6 +183,16 @@ class Trainer:
         self.defense.random.set_state(state["random"])
         for generator, saved in zip(self.generators, state["generators"], strict=True):
             generator.set_state(saved)
+
+    def _set_rate(self, epoch: float) -> None:
+        """Set the learning rate of the next step; nothing to do where it is constant."""
+        if not self.plan.schedule:
+            return
+        if isinstance(self.rate, Tensor):
+            self.rate.fill_(self.plan.rate(epoch))
+        else:
+            for group in self.optimiser.param_groups:
+                group["lr"] = self.plan.rate(epoch)
 
     def _sums(self) -> Tensor:
         """The sums of each step of the epoch so far, [steps, 3, S]."""
@@ -212,6 +219,14 @@ class Trainer:
             batch_size=self.plan.monitor_examples,
         )
         return [share(flags) for flags in right.view(len(self.seeds), -1)]
+
+
+def _optimiser(plan: Plan, network: nn.Module, rate: float | Tensor, *, cuda_graph: bool) -> torch.optim.Optimizer:
+    """The plan's optimiser. Fused: one kernel for all of a network's tensors, on every device."""
+    settings: dict[str, Any] = {"lr": rate, "weight_decay": plan.weight_decay, "fused": True}
+    if plan.optimiser == "sgd":
+        return torch.optim.SGD(network.parameters(), momentum=plan.momentum, **settings)
+    return torch.optim.Adam(network.parameters(), capturable=cuda_graph, **settings)
 
 
 def _tally(outcome: Outcome, y: Tensor) -> Tensor:
