@@ -48,7 +48,7 @@ rule publish:
         mem="1GB",
         runtime="10m",
     params:
-        results=config["pathvars"]["results"],
+        results=subpath(input.files[0], parent=True),
         config=constant(json.dumps(config)),
         command=lambda wildcards, output: COMMAND + Path(output.about).stem.replace("about", "publish"),
         folder=subpath(output.about, parent=True),

@@ -25,6 +25,14 @@ TYPES = Draft202012Validator.TYPE_CHECKER.redefine_many(
         "number": lambda checker, value: type(value) is int or (type(value) is float and math.isfinite(value)),
     }
 )
+TYPE_WORDS = {
+    "integer": "an integer",
+    "number": "a number",
+    "boolean": "true or false",
+    "string": "text",
+    "array": "a list",
+    "object": "a section with keys",
+}
 VALIDATOR = extend(Draft202012Validator, type_checker=TYPES)(SCHEMA)
 
 
@@ -52,6 +60,10 @@ def described(error):
             known = known.get(key, {}) if isinstance(known, dict) else {}
         unknown = [key for key in error.instance if key not in known]
         return "; ".join("{} is no key here, {}".format(key, nearest(key, list(known))) for key in unknown)
+    if error.instance is None and error.absolute_path[0] in ("datasets", "defenses"):
+        return "null takes nothing away; without: {{{}: [{}]}} does".format(*list(error.absolute_path)[:2])
+    if error.validator == "type":
+        return "{!r} has to be {}".format(error.instance, TYPE_WORDS.get(error.validator_value, error.validator_value))
     if error.validator == "pattern" and "description" in error.schema:
         return "{!r} is not accepted: {}".format(error.instance, error.schema["description"])
     return " ".join(error.message.split())
@@ -104,7 +116,8 @@ def wrong_together(config):
         yield from wrong_recipe(config, "defenses.{}.training".format(name), defense["training"])
         yield from broken_cycle(config, "defenses.{}.training".format(name), defense["training"])
         for choice in choices:
-            if name in choice.get("defenses", config["variants"]["defenses"]):
+            tried = name in choice.get("defenses", config["variants"]["defenses"])
+            if tried and choice["training"].keys() & {"epochs", "reset_epochs"}:
                 changed = {**defense["training"], **choice["training"]}
                 yield from broken_cycle(config, "variants.choices, {}: {}".format(choice["name"], name), changed)
 
@@ -133,8 +146,9 @@ def broken_cycle(config, at, recipe):
 def wrong(config):
     """A line for each key or value that is wrong; the later checks rely on what the earlier ones hold."""
     lines = [
-        "{}: {}".format(".".join(map(str, error.absolute_path)) or "top level", described(error))
+        "{}: {}".format(".".join(map(str, error.absolute_path)) or "top level", words)
         for error in VALIDATOR.iter_errors(config)
+        if (words := described(error))
     ]
     return lines or list(missing(config, PAPER_SCALE)) or list(wrong_together(config))
 
