@@ -33,8 +33,8 @@ COMMAND = "snakemake --cores 2 {}-- ".format(
 
 rule publish:
     input:
-        code=code("publish"),
         files=expand("<results>/{file}", file=PUBLISHED),
+        code=code("publish"),
     output:
         files=expand("docs/results/{name}/{file}", name=PUBLISHED_AS, file=PUBLISHED),
         about="docs/results/{}/about.md".format(PUBLISHED_AS),
@@ -48,7 +48,7 @@ rule publish:
         mem="1GB",
         runtime="10m",
     params:
-        results=subpath(input.files[0], parent=True),
+        results=subpath(input[0], parent=True),
         config=constant(json.dumps(config)),
         command=lambda wildcards, output: COMMAND + Path(output.about).stem.replace("about", "publish"),
         folder=subpath(output.about, parent=True),
@@ -67,8 +67,8 @@ rule publish:
 
 use rule publish as publish_variants with:
     input:
-        code=code("publish"),
         files=expand("<results>/{file}", file=PUBLISHED_OF_VARIANTS),
+        code=code("publish"),
     output:
         files=expand("docs/results/{name}/{file}", name=PUBLISHED_AS, file=PUBLISHED_OF_VARIANTS),
         about="docs/results/{}/about_variants.md".format(PUBLISHED_AS),
@@ -78,8 +78,8 @@ use rule publish as publish_variants with:
 
 use rule publish as publish_ablation with:
     input:
-        code=code("publish"),
         files=expand("<results>/{file}", file=PUBLISHED_OF_ABLATION),
+        code=code("publish"),
     output:
         files=expand("docs/results/{name}/{file}", name=PUBLISHED_AS, file=PUBLISHED_OF_ABLATION),
         about="docs/results/{}/about_ablation.md".format(PUBLISHED_AS),

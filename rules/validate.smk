@@ -126,7 +126,9 @@ def wrong_recipe(config, at, recipe):
     """A line for each key of a defense's `training` that neither `training` nor its method has, and for each that is missing."""
     method = recipe["method"]
     if not Path(SRC, METHODS, "{}.py".format(method)).is_file():
-        methods = sorted(path.stem for path in Path(SRC, METHODS).glob("*.py") if path.stem not in ("__init__", "base", "registry"))
+        methods = sorted(
+            path.stem for path in Path(SRC, METHODS).glob("*.py") if path.stem not in ("__init__", "base", "registry")
+        )
         yield "{}.method: there is no src/{}/{}.py; {}".format(at, METHODS, method, nearest(method, methods))
         return
     own, common = settings_of(method), {"network", *config["training"]} - {"checkpoint_epochs"}

@@ -31,7 +31,10 @@ use rule table1 as variants with:
         options=report_options(
             **{
                 "classifiers": {
-                    defense: {defense: "As configured", **{name: choice["title"] for name, choice in VARIANTS[defense].items()}}
+                    defense: {
+                        defense: "As configured",
+                        **{name: choice["title"] for name, choice in VARIANTS[defense].items()},
+                    }
                     for defense in VARIANTS
                 },
                 "fixed_step_divisor": config["evaluation"]["fixed_step"]["divisor"],
