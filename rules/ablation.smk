@@ -8,6 +8,7 @@ heat maps.
 
 use rule table1 as ablation with:
     input:
+        script="src/ablation.py",
         code=code("ablation"),
         evaluations=expand(
             "<results>/evaluations/{dataset}/{classifier}.{evaluation}.parquet",
@@ -16,25 +17,9 @@ use rule table1 as ablation with:
             evaluation=[*TABLE_1_BIM, "strong"],
         ),
     output:
-        "<results>/ablation.parquet",
-        "<results>/ablation.md",
-        report(
-            "<results>/ablation.html",
-            caption="../report/ablation.rst",
-            category="Beyond the paper",
-            labels={"result": "Step and resets of Proposed"},
-        ),
-        report(
-            "<results>/ablation.svg",
-            caption="../report/ablation.rst",
-            category="Beyond the paper",
-            labels={"result": "Step and resets of Proposed, as heat maps"},
-        ),
-        "<results>/ablation.pdf",
-        "<results>/ablation.png",
+        page("ablation", "Beyond the paper", "Step and resets of Proposed"),
+        picture("ablation", "Beyond the paper", "Step and resets of Proposed, as heat maps"),
     log:
         "<results>/logs/ablation.log",
-    benchmark:
-        "<results>/benchmarks/ablation.tsv"
     params:
         options=report_options(classifiers=ABLATED, epochs=recipe("proposed")["epochs"] if ABLATED else 0),

@@ -9,6 +9,7 @@ accuracy of each model under the adversarial examples of each, and .findings.par
 
 use rule sweep_bim as audit_model with:
     input:
+        script="src/audit_model.py",
         code=code("audit_model"),
         model="<results>/models/{dataset}/{defense}.pt",
         evaluations="<results>/{dataset}/{defense}.parquet",
@@ -39,6 +40,7 @@ use rule sweep_bim as audit_model with:
 
 rule transfer:
     input:
+        script="src/transfer.py",
         code=code("transfer"),
         models=expand("<results>/models/{{dataset}}/{defense}.pt", defense=DEFENSES),
         evaluations=expand("<results>/{{dataset}}/{defense}.parquet", defense=DEFENSES),
@@ -66,7 +68,7 @@ rule transfer:
         device=unrecorded(config["device"]),
     shell:
         """
-        exec python3 src/transfer.py \
+        exec python3 {input.script:q} \
             --dataset {wildcards.dataset:q} \
             --models {params.models:q} \
             --evaluations {params.evaluations:q} \
@@ -83,40 +85,24 @@ rule transfer:
 
 use rule table1 as audit with:
     input:
+        script="src/audit.py",
         code=code("audit"),
         findings=[
             *expand("<results>/audits/{dataset}/{defense}.parquet", dataset=DATASETS, defense=DEFENSES),
             *expand("<results>/transfer/{dataset}.findings.parquet", dataset=DATASETS),
         ],
     output:
-        "<results>/audit.parquet",
-        "<results>/audit.md",
-        report(
-            "<results>/audit.html",
-            caption="../report/audit.rst",
-            category="Audit",
-            labels={"result": "All checks"},
-        ),
+        page("audit", "Audit", "All checks"),
     log:
         "<results>/logs/audit.log",
-    benchmark:
-        "<results>/benchmarks/audit.tsv"
 
 
 use rule table1 as transfer_map with:
     input:
+        script="src/transfer_map.py",
         code=code("transfer_map"),
         matrices=expand("<results>/transfer/{dataset}.parquet", dataset=DATASETS),
     output:
-        report(
-            "<results>/transfer.svg",
-            caption="../report/transfer.rst",
-            category="Audit",
-            labels={"result": "Transfer"},
-        ),
-        "<results>/transfer.pdf",
-        "<results>/transfer.png",
+        picture("transfer", "Audit", "Transfer"),
     log:
         "<results>/logs/transfer_map.log",
-    benchmark:
-        "<results>/benchmarks/transfer_map.tsv"

@@ -7,19 +7,11 @@ Output: <results>/claims.parquet, .md, .html, what the paper claims and what our
 
 use rule table1 as claims with:
     input:
+        script="src/claims.py",
         code=code("claims"),
         evaluations=EVALUATIONS,
         timing_blocks="<results>/timing_blocks.parquet",
     output:
-        "<results>/claims.parquet",
-        "<results>/claims.md",
-        report(
-            "<results>/claims.html",
-            caption="../report/claims.rst",
-            category="Claims",
-            labels={"result": "Claims and verdicts"},
-        ),
+        page("claims", "Claims", "Claims and verdicts"),
     log:
         "<results>/logs/claims.log",
-    benchmark:
-        "<results>/benchmarks/claims.tsv"

@@ -128,8 +128,8 @@ def unrecorded(value):
 
 
 def code(script, *methods):
-    """The source files that decide what a script computes; an edit to one reruns its rule, and no edit to others does."""
-    return ["src/{}".format(file) for file in source_files(script, *methods)]
+    """The source files besides the script that decide what it computes: an edit to one reruns its rule, to another does not."""
+    return ["src/{}".format(file) for file in source_files(script, *methods)[1:]]
 
 
 def method_of(classifier):
@@ -157,13 +157,13 @@ LABELS = {
 def report_options(**settings):
     """A param: the command line of a script that makes tables or figures.
 
-    It has an option for each named input except `code` and `after`, --output for each output, the labels, and an option for each of
-    `settings`.
+    It has an option for each named input except `script`, `code` and `after`, --output for each output, the labels, and an
+    option for each of `settings`.
     """
 
     def options(wildcards, input, output):
         named = [(name, [files] if isinstance(files, str) else files) for name, files in input.items()]
-        given = [(name, file) for name, files in named if name not in ("code", "after") for file in files]
+        given = [(name, file) for name, files in named if name not in ("script", "code", "after") for file in files]
         given += [("output", file) for file in output]
         given += [(name, value if isinstance(value, str) else json.dumps(value)) for name, value in settings.items()]
         given += [("labels", to_json(LABELS, sort_keys=False))]
@@ -172,6 +172,31 @@ def report_options(**settings):
     return options
 
 
+def reported(file, category, title):
+    """A file of results that Snakemake's report shows, with the caption of its name."""
+    return report(
+        "<results>/{}".format(file),
+        caption="../report/{}.rst".format(Path(file).stem),
+        category=category,
+        labels={"result": title},
+    )
+
+
+def page(name, category, title, formats=()):
+    """The files of a table with its page, of which the report shows the HTML."""
+    return [
+        *multiext("<results>/{}".format(name), ".parquet", ".md", *formats),
+        reported("{}.html".format(name), category, title),
+    ]
+
+
+def picture(name, category, title):
+    """The files of a figure, of which the report shows the SVG."""
+    return [reported("{}.svg".format(name), category, title), *multiext("<results>/{}".format(name), ".pdf", ".png")]
+
+
+# What the cost of a run is counted over: every rule that takes more than seconds.
+COMPUTING_RULES = "download train sweep_bim trace_bim strong autoattack audit_model transfer time_epochs".split()
 # The trace is BIM(trace_iterations) already, so the sweep leaves that N to it.
 SWEPT = [n for n in config["evaluation"]["sweep_iterations"] if n != config["evaluation"]["trace_iterations"]]
 TABLE_1_BIM = ["sweep", "trace"] if config["evaluation"]["trace_iterations"] in (10, 30) else ["sweep"]

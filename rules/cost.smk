@@ -8,33 +8,16 @@ Output: <results>/cost.parquet, .md, .html.
 
 use rule table1 as cost with:
     input:
+        script="src/cost.py",
         code=code("cost"),
         histories=HISTORIES,
         after=[*EVALUATIONS, *rules.audit.input.findings, "<results>/timing.parquet"],
     output:
-        "<results>/cost.parquet",
-        "<results>/cost.md",
-        report(
-            "<results>/cost.html",
-            caption="../report/cost.rst",
-            category="Training",
-            labels={"result": "What it took"},
-        ),
+        page("cost", "Training", "What it took"),
     log:
         "<results>/logs/cost.log",
     params:
         options=report_options(
             benchmarks=str(Path(config["pathvars"]["results"], "benchmarks")),
-            rules=[
-                "download",
-                "train",
-                "sweep_bim",
-                "trace_bim",
-                "strong",
-                "autoattack",
-                "collect",
-                "audit_model",
-                "transfer",
-                "time_epochs",
-            ],
+            rules=COMPUTING_RULES,
         ),

@@ -9,6 +9,7 @@ Output: <results>/evaluations/{dataset}/{defense}.sweep.parquet, clean, FGSM, BI
 
 rule sweep_bim:
     input:
+        script="src/sweep_bim.py",
         code=code("sweep_bim"),
         model="<results>/models/{dataset}/{defense}.pt",
         images="data/{dataset}/t10k-images-idx3-ubyte",
@@ -40,7 +41,7 @@ rule sweep_bim:
         more="",
     shell:
         """
-        exec python3 src/{rule}.py \
+        exec python3 {input.script:q} \
             --dataset {wildcards.dataset:q} \
             --defense {wildcards.defense:q} \
             --model {input.model:q} \
@@ -57,6 +58,7 @@ rule sweep_bim:
 
 use rule sweep_bim as trace_bim with:
     input:
+        script="src/trace_bim.py",
         code=code("trace_bim"),
         model="<results>/models/{dataset}/{defense}.pt",
         images="data/{dataset}/t10k-images-idx3-ubyte",
@@ -77,6 +79,7 @@ use rule sweep_bim as trace_bim with:
 
 use rule sweep_bim as strong with:
     input:
+        script="src/strong.py",
         code=code("strong"),
         model="<results>/models/{dataset}/{defense}.pt",
         images="data/{dataset}/t10k-images-idx3-ubyte",
@@ -98,6 +101,7 @@ use rule sweep_bim as strong with:
 # The checkpoint is not declared as an output, for the reason that rules/train.smk gives.
 use rule sweep_bim as autoattack with:
     input:
+        script="src/autoattack.py",
         code=code("autoattack"),
         model="<results>/models/{dataset}/{defense}.pt",
         images="data/{dataset}/t10k-images-idx3-ubyte",
@@ -126,6 +130,7 @@ use rule sweep_bim as autoattack with:
 
 rule collect:
     input:
+        script="src/collect.py",
         code=code("collect"),
         tables=multiext(
             "<results>/evaluations/{dataset}/{defense}",
@@ -149,5 +154,5 @@ rule collect:
         runtime="10m",
     shell:
         """
-        exec python3 src/collect.py {input.tables:q} --output {output:q} >{log:q} 2>&1
+        exec python3 {input.script:q} {input.tables:q} --output {output:q} >{log:q} 2>&1
         """

@@ -7,20 +7,12 @@ Output: <results>/histories.svg, .pdf, .png.
 
 use rule table1 as histories with:
     input:
+        script="src/histories.py",
         code=code("histories"),
         histories=HISTORIES,
     output:
-        report(
-            "<results>/histories.svg",
-            caption="../report/histories.rst",
-            category="Training",
-            labels={"result": "Training histories"},
-        ),
-        "<results>/histories.pdf",
-        "<results>/histories.png",
+        picture("histories", "Training", "Training histories"),
     log:
         "<results>/logs/histories.log",
-    benchmark:
-        "<results>/benchmarks/histories.tsv"
     params:
         options=report_options(iterations=config["training"]["monitor_iterations"]),

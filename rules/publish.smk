@@ -34,6 +34,7 @@ COMMAND = "snakemake --cores 2 {}-- ".format(
 rule publish:
     input:
         files=expand("<results>/{file}", file=PUBLISHED),
+        script="src/publish.py",
         code=code("publish"),
     output:
         files=expand("docs/results/{name}/{file}", name=PUBLISHED_AS, file=PUBLISHED),
@@ -54,7 +55,7 @@ rule publish:
         folder=subpath(output.about, parent=True),
     shell:
         """
-        exec python3 src/publish.py \
+        exec python3 {input.script:q} \
             {input.files:q} \
             --results {params.results:q} \
             --config {params.config:q} \
@@ -68,6 +69,7 @@ rule publish:
 use rule publish as publish_variants with:
     input:
         files=expand("<results>/{file}", file=PUBLISHED_OF_VARIANTS),
+        script="src/publish.py",
         code=code("publish"),
     output:
         files=expand("docs/results/{name}/{file}", name=PUBLISHED_AS, file=PUBLISHED_OF_VARIANTS),
@@ -79,6 +81,7 @@ use rule publish as publish_variants with:
 use rule publish as publish_ablation with:
     input:
         files=expand("<results>/{file}", file=PUBLISHED_OF_ABLATION),
+        script="src/publish.py",
         code=code("publish"),
     output:
         files=expand("docs/results/{name}/{file}", name=PUBLISHED_AS, file=PUBLISHED_OF_ABLATION),

@@ -1,13 +1,11 @@
 """A wrong configuration stops here, with one line for each key or value that is wrong, before any job."""
 
 import difflib
-import math
 import sys
 from pathlib import Path
 
 import yaml
 from jsonschema import Draft202012Validator
-from jsonschema.validators import extend
 from snakemake.exceptions import WorkflowError
 
 SRC = Path(workflow.basedir, "src")
@@ -18,13 +16,6 @@ from advtrain.results.code import METHODS, settings_of
 PAPER_SCALE = yaml.safe_load(Path(workflow.basedir, "config/config.yaml").read_text())
 SCHEMA = yaml.safe_load(Path(workflow.basedir, "config/config.schema.yaml").read_text())
 
-# JSON Schema takes 1.0 for an integer, which the scripts' options do not, and infinity for a number.
-TYPES = Draft202012Validator.TYPE_CHECKER.redefine_many(
-    {
-        "integer": lambda checker, value: type(value) is int,
-        "number": lambda checker, value: type(value) is int or (type(value) is float and math.isfinite(value)),
-    }
-)
 TYPE_WORDS = {
     "integer": "an integer",
     "number": "a number",
@@ -33,7 +24,7 @@ TYPE_WORDS = {
     "array": "a list",
     "object": "a section with keys",
 }
-VALIDATOR = extend(Draft202012Validator, type_checker=TYPES)(SCHEMA)
+VALIDATOR = Draft202012Validator(SCHEMA)
 
 
 def read_text_values(config):
@@ -69,15 +60,6 @@ def described(error):
     return " ".join(error.message.split())
 
 
-def missing(config, needed, at=""):
-    """A line for each key of config.yaml that a configuration lacks, which only --replace-workflow-config can bring about."""
-    for key, value in needed.items():
-        if key not in config:
-            yield "{}{} is missing".format(at, key)
-        elif isinstance(value, dict) and key not in ("pathvars", "datasets", "defenses", "only", "without"):
-            yield from missing(config[key], value, "{}{}.".format(at, key))
-
-
 def wrong_together(config):
     """What no schema can say: keys that are right alone and wrong together."""
     for section in ("datasets", "defenses"):
@@ -104,9 +86,6 @@ def wrong_together(config):
     apgd, fab_square = (config["autoattack"][key] for key in ("apgd_examples", "fab_square_examples"))
     if fab_square > apgd:
         yield "autoattack.fab_square_examples: {} are more than apgd_examples ({})".format(fab_square, apgd)
-    for name, dataset in config["datasets"].items():
-        if dataset["title"] == "Training time":
-            yield "datasets.{}.title: Table I already has a part called 'Training time'".format(name)
     choices = config["variants"]["choices"]
     for key in ("name", "title"):
         given = [choice[key] for choice in choices]
@@ -152,7 +131,7 @@ def wrong(config):
         for error in VALIDATOR.iter_errors(config)
         if (words := described(error))
     ]
-    return lines or list(missing(config, PAPER_SCALE)) or list(wrong_together(config))
+    return lines or list(wrong_together(config))
 
 
 read_text_values(config)

@@ -7,6 +7,7 @@ Output: <results>/variants.parquet, .md, .html, how near each comes to the paper
 
 use rule table1 as variants with:
     input:
+        script="src/variants.py",
         code=code("variants"),
         evaluations=expand(
             "<results>/evaluations/{dataset}/{classifier}.{evaluation}.parquet",
@@ -15,18 +16,9 @@ use rule table1 as variants with:
             evaluation=TABLE_1_BIM,
         ),
     output:
-        "<results>/variants.parquet",
-        "<results>/variants.md",
-        report(
-            "<results>/variants.html",
-            caption="../report/variants.rst",
-            category="The paper",
-            labels={"result": "What the paper leaves open"},
-        ),
+        page("variants", "The paper", "What the paper leaves open"),
     log:
         "<results>/logs/variants.log",
-    benchmark:
-        "<results>/benchmarks/variants.tsv"
     params:
         options=report_options(
             **{
