@@ -7,7 +7,6 @@ counts only when every file has the SHA-256 of the configuration, so a source ne
 import errno
 import gzip
 import io
-import os
 import pickle
 import shutil
 import socket
@@ -162,9 +161,8 @@ def _check_hashes(folder: Path, hashes: Mapping[str, str]) -> None:
 def _run(*commands: list[str], folder: Path) -> None:
     """Run commands in `folder`, one after the other; if the last one fails, SourceError has the last lines of their output."""
     said: list[str] = []
-    environment = {**os.environ, "TMPDIR": str(folder)}
     for command in commands:
-        done = run(command, cwd=folder, env=environment, stdout=PIPE, stderr=STDOUT, text=True, timeout=COMMAND_SECONDS)
+        done = run(command, cwd=folder, stdout=PIPE, stderr=STDOUT, text=True, timeout=COMMAND_SECONDS)
         said += done.stdout.splitlines()
     if done.returncode != 0:
         raise SourceError("\n".join(said[-20:]) or f"{command[0]} ended with status {done.returncode}")

@@ -14,14 +14,14 @@ from advtrain.system.errors import InputError
 SIGNS = {PASS: PASS_SIGN, WARN: WARN_SIGN, FAIL: FAIL_SIGN}
 SEVERITY = [PASS, WARN, FAIL]
 PAPER_EXAMPLES = 10_000
-"""Both test sets have so many images; the paper names no subset."""
+"""The images in both test sets; the paper names no subset."""
 
 
 def audit_table(findings: pd.DataFrame) -> pd.DataFrame:
     """The audit: a row for each model and check.
 
     Args:
-        findings: `dataset`, `defense`, `seed`, `check`, `value`, `error`, `examples`: what `checks` and `transfer` measured.
+        findings: `dataset`, `defense`, `seed`, `check`, `value`, `error`, `examples`: of each model and check.
 
     Returns:
         The same with `threshold`, `unit`, `verdict` and `why`, in the order of `CHECKS`.
@@ -33,7 +33,7 @@ def audit_table(findings: pd.DataFrame) -> pd.DataFrame:
     for model, checks in models.items():
         if checks != sorted(CHECKS):
             wrong = sorted(set(CHECKS).symmetric_difference(checks)) or "a check twice"
-            raise InputError(f"the audit of {'/'.join(map(str, model))} is not whole: {wrong}")
+            raise InputError(f"the audit of {'/'.join(map(str, model))} is incomplete: {wrong}")
     chosen = [CHECKS[name] for name in findings["check"]]
     table = findings.assign(
         threshold=[check.threshold for check in chosen],
@@ -54,7 +54,7 @@ def failed_checks(audit: pd.DataFrame) -> dict[tuple[str, str], list[Check]]:
 
 
 def failures_in_words(audit: pd.DataFrame, labels: Labels) -> str:
-    """Each problem that the audit found, and the classifiers that have it: "restarts matter: A, B on MNIST; C on ..."."""
+    """Each problem that the audit found, and the classifiers that have it: "Restarts matter: A, B on MNIST; C on ..."."""
     failed = failed_checks(audit)
     sentences = []
     for check in CHECKS.values():
@@ -64,7 +64,7 @@ def failures_in_words(audit: pd.DataFrame, labels: Labels) -> str:
             if (titles := [title for defense, title in labels.defenses.items() if check in failed.get((dataset, defense), [])])
         ]
         if where:
-            sentences.append(f"{check.problem}: {'; '.join(where)}")
+            sentences.append(f"{check.problem.capitalize()}: {'; '.join(where)}")
     return ". ".join(sentences)
 
 
@@ -103,7 +103,7 @@ def criteria_table() -> pd.DataFrame:
 def audit_of_the_paper(labels: Labels) -> pd.DataFrame:
     """The checks that the paper's own Table I allows, on its printed figures; a row for each that does not pass.
 
-    BIM(30) stands for PGD and for doubled iterations, since the paper has no stronger attack.
+    BIM(30) is used in place of PGD and of doubled iterations: the paper has no stronger attack.
 
     Returns:
         `data set`, `classifier`, `check`, `printed`, `verdict`, as text.
@@ -141,7 +141,8 @@ def page(audit: pd.DataFrame, labels: Labels) -> list[Section]:
         audit: the table of `audit_table`.
         labels: titles of the data sets and defenses, in order, and how they were trained.
     """
-    images = ", ".join(f"{n:,}" for n in sorted(audit["examples"].unique()))
+    fewest, most = (f"{audit['examples'].agg(which):,}" for which in ("min", "max"))
+    images = most if fewest == most else f"{fewest} to {most}"
     counts = audit["verdict"].value_counts()
     summary = ", ".join(f"{counts.get(verdict, 0)} {verdict}" for verdict in SEVERITY)
     return [
@@ -149,15 +150,15 @@ def page(audit: pd.DataFrame, labels: Labels) -> list[Section]:
             "",
             f"Is a model robust, or does its evaluation only look so? {len(audit)} checks on {images} test images: {summary}. "
             f"{labels.trained} Values are the worst over seeds; a point is one percent of the images. "
-            "warn: beyond the threshold, but by no more than two standard errors.",
+            "Warn: beyond the threshold, but by no more than two standard errors.",
         ),
         Section("Models that fail", failures_in_words(audit, labels) or "None."),
         *(Section(title, table=overview(audit, dataset, labels.defenses)) for dataset, title in labels.datasets.items()),
         Section("What passes, and why it matters", table=criteria_table()),
         Section(
             "The paper's own figures",
-            "The checks that the paper's Table I allows, on its printed figures; what passes is not listed. BIM(30) stands for "
-            "PGD and for more iterations, since the paper has no stronger attack.",
+            "The checks that the paper's Table I allows, on its printed figures; what passes is not listed. BIM(30) is "
+            "used in place of PGD and of more iterations: the paper has no stronger attack.",
             audit_of_the_paper(labels),
             index=False,
         ),

@@ -26,7 +26,7 @@ SCHEMA = pa.schema(
 HOW_JUDGED = (
     "A claim is that all of its conditions are met. A condition is met where the whole interval is on the right side of its "
     "threshold, not met where the whole interval is on the wrong side, and open otherwise. All met: the claim holds. Some met, "
-    "some not: it holds in part. Some not met and none met: it does not hold. None not met, but one open: it cannot be told."
+    "some not: it holds in part. Some not met and none met: it does not hold. Some open, none not met: it cannot be told."
 )
 VERDICT_SIGNS = {
     Verdict.HOLDS: PASS_SIGN,
@@ -78,7 +78,7 @@ def note(figures: Figures, labels: Labels, device: str) -> str:
     intervals = (
         f"of {seeds} seeds; the 95% intervals are over seeds"
         if seeds > 1
-        else "of one seed; the 95% intervals are over images only, and do not include the seed's luck"
+        else "of one seed; the 95% intervals are over images only, and leave out the variation between seeds"
     )
     rounds = figures.timing_blocks["block"].nunique()
     return (
@@ -89,7 +89,8 @@ def note(figures: Figures, labels: Labels, device: str) -> str:
 
 def _section(claim: Claim) -> Section:
     """A claim with its conditions."""
-    text = f"{claim.where}. The paper: {claim.paper}. Judged so: {claim.rule}"
+    judged = f"Rule: {claim.rule}" if claim.conditions else f"{claim.rule[0].upper()}{claim.rule[1:]}."
+    text = f"{claim.where}. The paper: {claim.paper}. {judged}"
     rows = [
         (condition.quantity, condition.figure, condition.wanted, f"{ANSWER_SIGNS[condition.met]} {condition.answer}")
         for condition in claim.conditions

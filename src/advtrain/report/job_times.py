@@ -15,20 +15,19 @@ TRAINING = "train"
 def seconds_by_rule(folder: Path, rules: Collection[str], labels: Labels) -> pd.DataFrame:
     """Number of jobs and their seconds for each of some rules, from `folder`/{rule}.tsv and `folder`/{rule}/**/*.tsv.
 
-    Other rules take seconds, and whether they have run yet is a matter of chance. Of a rule with a job for each data set or
-    classifier only those of `labels` count.
+    Other rules do not count, as they may not have run yet. Of a rule with a job for each data set or classifier only those of
+    `labels` count.
 
     Returns:
         A row for each rule: `rule`, `jobs`, `seconds`, the sum over the jobs; none where there is no file.
     """
-    counted = {*labels.datasets, *labels.defenses, *rules}
-    files = [file for file in sorted(folder.rglob("*.tsv")) if file.stem in counted]
-    rows = [
-        {"rule": file.relative_to(folder).with_suffix("").parts[0], "seconds": pd.read_csv(file, sep="\t")["s"].iloc[0]}
-        for file in files
-    ]
+    cells = {*labels.datasets, *labels.defenses}
+    rows = []
+    for file in sorted(folder.rglob("*.tsv")):
+        rule, *cell = file.relative_to(folder).with_suffix("").parts
+        if rule in rules and cells.issuperset(cell):
+            rows.append({"rule": rule, "seconds": pd.read_csv(file, sep="\t")["s"].iloc[0]})
     table = pd.DataFrame(rows, columns=["rule", "seconds"])
-    table = table[table["rule"].isin(rules)]
     return table.groupby("rule")["seconds"].agg(jobs="size", seconds="sum").reset_index()
 
 
@@ -41,7 +40,7 @@ def training_seconds(histories: Iterable[Path]) -> pd.DataFrame:
         Columns `rule`, `dataset`, `defense`, `jobs`, `seconds`.
 
     Raises:
-        InputError: as `results.read_table`.
+        InputError: as `parquet.read_table`.
     """
     rows = [
         {
@@ -86,9 +85,9 @@ def page(table: pd.DataFrame, labels: Labels, device: str) -> list[Section]:
     rows = pd.DataFrame({"Jobs": rules["jobs"].astype(str), "Minutes": (rules["seconds"] / 60).map("{:.1f}".format)})
     hours = table["seconds"].sum() / 3600
     note = (
-        f"Minutes of wall time, each job on its own share of the machine: {device}. Added up they took {hours:.1f} hours, but "
-        "several ran at once. Training is all seeds, without watching and saving. Other work may have slowed a job: compare "
-        "trainings by the timing of Table I, where all took turns, and not by these minutes."
+        f"Minutes of wall time on {device}, {hours:.1f} hours in all; several jobs ran at once. A training's are those of all "
+        "its seeds, without monitoring and saving. Other work may have slowed a job, so compare trainings by the times of "
+        "Table I, where all took turns, and not by these."
     )
     return [
         Section("", note),

@@ -13,10 +13,10 @@ from advtrain.report.pages import Section
 def variants_table(
     evaluations: pd.DataFrame, classifiers: Mapping[str, Mapping[str, str]], datasets: Sequence[str], fixed_step: str
 ) -> pd.DataFrame:
-    """Our figures under each choice beside the paper's: a row for each figure.
+    """Our figures under each choice, and the paper's: a row for each figure.
 
     Args:
-        evaluations: the rows of `evaluation.sweep_bim`, `trace_bim` and `fixed_step_bim` of all classifiers.
+        evaluations: the evaluation table of all classifiers.
         classifiers: for each defense the title of each choice, by the name of the classifier that is trained so; that of the
             defense itself first.
         datasets: names of the data sets, in order.
@@ -71,12 +71,11 @@ def page(table: pd.DataFrame, labels: Labels) -> list[Section]:
     """
     fewest, most, examples = table["seeds"].min(), table["seeds"].max(), table["examples"].max()
     seeds = f"{most}" if fewest == most else f"{fewest} to {most}"
-    luck = "" if fewest > 1 else " One seed: two rows that are a few points apart may have changed places with another."
+    luck = "" if fewest > 1 else " With another seed, rows that are a few points apart may change places."
     note = (
-        f"Test accuracy in percent on {examples:,} images, mean of {seeds} seed{'s' if most > 1 else ''}, in brackets what it "
-        f"is above the paper's. {labels.trained} A choice departs from that."
-        "  Distance: mean over the four columns of the "
-        f"points between ours and the paper's.{luck}"
+        f"Test accuracy in percent on {examples:,} images, mean of {seeds} seed{'s' if most > 1 else ''}, in brackets the "
+        f"difference from the paper's. {labels.trained} Each choice departs from that. Distance: mean over the four columns of "
+        f"the absolute differences from the paper's, in points.{luck}"
     )
     return [
         Section("", note),

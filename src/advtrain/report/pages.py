@@ -31,7 +31,7 @@ class Section:
 
 
 def to_markdown(title: str, sections: Sequence[Section]) -> str:
-    """A page of Markdown, without a heading of its own if the title is empty; every text shows as it is."""
+    """A page of Markdown, without a heading if the title is empty; every text shows as it is."""
     return join_markdown(
         escape_markdown(title),
         [
@@ -58,7 +58,7 @@ def join_markdown(title: str, sections: Sequence[Section]) -> str:
 
 
 MARKUP = re.compile(r"[\\`*|<&$#]|~(?=\S)|(?<!\w)_|_(?!\w)|(?<=\])[(\[:]")
-"""What Markdown may take for markup; the brackets of "[94.21]" and the underscore of small_cnn are none."""
+"""What Markdown may take for markup; the brackets of "[94.21]" and the underscore of small_cnn are not."""
 
 
 def escape_markdown(text: str) -> str:
@@ -92,8 +92,9 @@ def to_latex(sections: Sequence[Section]) -> str:
             parts.append(_escape_latex(section.text) + "\n")
             continue
         escaped = _map_text(section.table, _escape_latex)
-        layout = "l" + "r" * section.table.shape[1]
-        parts.append(escaped.to_latex(caption=_escape_latex(section.heading), column_format=layout))
+        layout = "l" * section.index + "r" * section.table.shape[1]
+        caption = _escape_latex(section.heading)
+        parts.append(escaped.to_latex(index=section.index, caption=caption, column_format=layout))
     return "\n".join(parts)
 
 

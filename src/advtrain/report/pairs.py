@@ -39,8 +39,8 @@ def page(table: pd.DataFrame, labels: Labels) -> list[Section]:
         pair=[f"{labels.defenses[a]} less {labels.defenses[b]}" for a, b in zip(table["defense"], table["less"], strict=True)],
         text=[f"{row.mean:+.2f} ({row.lower:+.1f} to {row.upper:+.1f})" for row in table.itertuples()],
     )
-    paired = "seed" if table["seeds"].max() > 1 else "image (one seed: the seeds' own luck comes on top)"
-    note = f"Points of test accuracy with 95% intervals, paired by {paired}. An interval without 0 is a difference that shows."
+    paired = "seed" if table["seeds"].max() > 1 else "image (of one seed, which leaves out the variation between seeds)"
+    note = f"Points of test accuracy with 95% intervals, paired by {paired}. A difference shows where its interval excludes 0."
     sections = []
     for dataset, title in labels.datasets.items():
         wide = text[text["dataset"] == dataset].pivot(index="pair", columns="column", values="text")

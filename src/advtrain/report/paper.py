@@ -1,4 +1,4 @@
-"""What the paper reports, to stand beside ours (Liu, Khalil, Khreishah 2019, Table I; figures only, in its own units)."""
+"""The figures that the paper reports (Liu, Khalil, Khreishah 2019, Table I), in its units."""
 
 TABLE_1: dict[str, dict[str, tuple[float, float, float, float]]] = {
     "fgsm_adv": {"mnist": (99.10, 98.65, 2.16, 2.13), "fmnist": (92.09, 90.05, 6.68, 6.18)},
@@ -15,4 +15,4 @@ SECONDS_PER_EPOCH = {"fgsm_adv": 17.12, "atda": 26.21, "proposed": 18.68, "bim10
 """Training time per epoch on a Tesla K20m, in seconds."""
 
 IN_FIGURES_1_AND_2 = ("vanilla", "fgsm_adv", "bim10_adv", "bim30_adv")
-"""The four classifiers that the paper draws; others of ours are drawn dashed beside them."""
+"""The four classifiers that the paper draws; we draw the others dashed."""

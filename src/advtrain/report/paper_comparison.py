@@ -1,4 +1,4 @@
-"""Table I of the paper against ours, figure by figure: what ours is above it, with the interval, and what that says."""
+"""Table I of the paper against ours, figure by figure: our difference from it, with the interval, and whether they agree."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -37,7 +37,7 @@ def against_paper(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def page(found: pd.DataFrame, table: pd.DataFrame, labels: Labels) -> list[Section]:
-    """The comparison as people read it: a table of text for each data set and for the time, and how to read and count them.
+    """The page of the comparison: a table of text for each data set and for the time, how to read them, and how many agree.
 
     Args:
         found: the table of `against_paper`.
@@ -59,14 +59,13 @@ def note(table: pd.DataFrame, labels: Labels) -> str:
     ours = (
         f"is a mean over {seeds} seeds, with the 95% interval over seeds (t)"
         if seeds > 1
-        else "is of one seed, with the 95% interval over images (Wilson); the seed's own luck comes on top"
+        else "is of one seed, with the 95% interval over images (Wilson), which leaves out the variation between seeds"
     )
     return (
-        "Test accuracy in percent: the paper's → ours, and what ours is above the paper's. "
-        f"Ours {ours}. The paper's is of one run on 10,000 images, given without an interval, and is taken as exact. "
+        "Test accuracy in percent: the paper's → ours, and ours less the paper's. "
+        f"Ours {ours}. The paper gives one run on 10,000 images without an interval, which is taken as exact. "
         f"Ours agrees where the interval contains the paper's figure. {labels.trained} "
-        "Time has quartiles over blocks of steps in the interval's place, which say how the machine wavers, and so it has no "
-        "verdict."
+        "Time has no verdict: its quartiles over blocks of steps, in the interval's place, show only how the machine varies."
     )
 
 

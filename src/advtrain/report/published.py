@@ -58,8 +58,8 @@ def about_page(provenances: Iterable[Provenance], config: Mapping[str, Any], com
     }
     return (
         "# What made these files\n\n"
-        "Every file in this folder was copied here by that command. A commit with -dirty had changes that are not in it. There "
-        "are several\ncommits where a result did not depend on what changed between them.\n\n"
+        "Every file in this folder was copied here by the command below. A commit with -dirty had changes that are not in it.\n"
+        "There are several commits where a result did not depend on what changed between them.\n\n"
         f"```yaml\n{_yaml(made)}```\n\nThe configuration of the run:\n\n```yaml\n{_yaml(settings)}```\n"
     )
 

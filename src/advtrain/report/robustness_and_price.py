@@ -1,4 +1,4 @@
-"""Robustness against price: accuracy under the worst of all attacks beside seconds per training epoch."""
+"""Robustness and price: accuracy under all attacks together against seconds per training epoch."""
 
 import itertools
 
@@ -63,8 +63,9 @@ def pareto_table(evaluations: pd.DataFrame, timing: pd.DataFrame, labels: Labels
 
 
 def worst_case(cell: pd.DataFrame) -> pd.DataFrame:
-    """The evaluation table's rows, one for each seed, of an attacker who has every attack of a cell: an image is right if it
-    withstood all, on the images that all attacked.
+    """The evaluation table's rows, one for each seed, of an attacker who has every attack of a cell.
+
+    An image is right if it withstood all; only the images that all attacked count.
 
     Args:
         cell: the evaluation table's rows of one classifier, clean images included.
@@ -83,8 +84,8 @@ def worst_case(cell: pd.DataFrame) -> pd.DataFrame:
 def pareto_figure(table: pd.DataFrame, labels: Labels) -> Figure:
     """Robust accuracy against seconds per epoch, a panel for each data set and a mark for each classifier.
 
-    Filled with an interval: under the worst of all attacks. Hollow: under BIM(10), the paper's measure. The grey line joins
-    those that nobody beats in both robustness and price.
+    Filled, with an interval: under all attacks together. Hollow: under BIM(10), the paper's measure. The grey line joins the
+    classifiers that no other beats in both robustness and price.
 
     Args:
         table: the table of `pareto_table`.
@@ -93,7 +94,7 @@ def pareto_figure(table: pd.DataFrame, labels: Labels) -> Figure:
     figure, axes = plt.subplots(
         1,
         len(labels.datasets),
-        figsize=(PANEL_INCHES[0] * len(labels.datasets), PANEL_INCHES[1] + 0.7),
+        figsize=(PANEL_INCHES[0] * len(labels.datasets), PANEL_INCHES[1] + 0.9),
         sharey=True,
         squeeze=False,
     )
@@ -116,14 +117,17 @@ def pareto_figure(table: pd.DataFrame, labels: Labels) -> Figure:
         axis.minorticks_off()
         axis.grid(linewidth=0.4)
     frontier, *classifiers = axes[0][0].get_legend_handles_labels()[0]
-    hollow = Line2D([], [], color="black", marker="o", markerfacecolor="none", linestyle="none", label=f"Under {PAPERS} alone")
-    figure.legend(handles=[*classifiers, hollow, frontier], loc="outside lower center", ncols=4, frameon=False)
+    filled, hollow = (
+        Line2D([], [], color="black", marker="o", markerfacecolor=face, linestyle="none", label=label)
+        for face, label in (("black", "Under all attacks together"), ("none", f"Under {PAPERS} alone"))
+    )
+    figure.legend(handles=[*classifiers, filled, hollow, frontier], loc="outside lower center", ncols=3, frameon=False)
     figure.set_layout_engine("constrained")
     return figure
 
 
 def _on_frontier(group: pd.DataFrame) -> pd.Series:
-    """Whether nobody in the group is at least as good in both and better in one."""
+    """Whether no other in the group is at least as good in both and better in one."""
     better = [
         ((group["seconds"] <= row.seconds) & (group["mean"] >= row.mean))
         & ((group["seconds"] < row.seconds) | (group["mean"] > row.mean))
@@ -133,7 +137,7 @@ def _on_frontier(group: pd.DataFrame) -> pd.Series:
 
 
 def _draw_frontier(axis: Axes, rows: pd.DataFrame) -> None:
-    label = "Nobody cheaper is as robust"
+    label = "No cheaper one is as robust"
     axis.plot(rows["seconds"], rows["mean"], color="grey", linewidth=1, drawstyle="steps-post", zorder=1, label=label)
 
 

@@ -1,7 +1,7 @@
 """How sure a figure is: mean, standard deviation and 95% interval, over seeds where there are several, else over the images.
 
-An interval over seeds tells what another training would give. With one seed there is none of that: the interval then tells only
-what other test images would give for these very weights, and the seed's luck comes on top.
+An interval over seeds tells what another training would give. With one seed it tells only what other test images would give for
+the same weights, and leaves out the variation between seeds.
 """
 
 import math

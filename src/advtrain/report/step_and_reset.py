@@ -23,7 +23,7 @@ def ablation_table(
     """Our figures with each step and period: a row for each figure.
 
     Args:
-        evaluations: the rows of `evaluation.sweep_bim`, `evaluation.trace_bim` and `evaluation.strong` of all classifiers.
+        evaluations: the evaluation table of all classifiers.
         classifiers: step divisor and epochs between two resets of each, by name.
         datasets: names of the data sets, in order.
         epochs: length of the training; a period of as many or more is never.
@@ -86,7 +86,7 @@ def page(table: pd.DataFrame, labels: Labels) -> list[Section]:
         table: the table of `ablation_table`.
         labels: titles of the data sets, in order, and how the classifiers were trained.
     """
-    sections = [Section("", _note(table, labels.scale))]
+    sections = [Section("", _note(table, labels))]
     for dataset, title in labels.datasets.items():
         for column in MEASURES:
             rows = table[(table["dataset"] == dataset) & (table["column"] == column)]
@@ -107,19 +107,20 @@ def answer(rows: pd.DataFrame) -> str:
     if papers.empty:
         return (
             f"The best of the {tried} tried is {names}: {top}. The paper's own choice, a step of {step(PAPERS_CHOICE[0])} "
-            f"with a reset every {PAPERS_CHOICE[1]} epochs, is not among them: whether it lies at the optimum is not told."
+            f"with a reset every {PAPERS_CHOICE[1]} epochs, is not among them: whether it lies at the optimum cannot be told."
         )
     own = f"The paper's own choice, {_choice(papers.to_dict('records')[0])},"
     better, worse = int((others["difference_lower"] > 0).sum()), int((others["difference_upper"] < 0).sum())
-    counted = f"Better than it by more than the 95% interval: {better} of the other {len(others)}. Worse: {worse}."
+    counted = f"Of the other {len(others)}, {better} are better and {worse} worse than it by more than the 95% interval."
     if is_papers(best).any():
         shared = f", together with {names}" if leaders else ""
         return f"{own} lies at the optimum of the {tried} tried: {top}{shared}. {counted}"
     leads = "; ".join(map(_lead, leaders))
     compared = f"it has {papers['mean'].iloc[0]:.2f}%; the best of the {tried} tried has {top}: {leads}."
     if not better:
-        return f"{own} may lie at the optimum, as no other choice shows as better: {compared} {counted}"
-    chance = f"Chance alone would have about {len(others) * (1 - statistics.LEVEL) / 2:.1f} better so if all were equal."
+        return f"{own} may lie at the optimum, as no other choice is clearly better: {compared} {counted}"
+    by_chance = len(others) * (1 - statistics.LEVEL) / 2
+    chance = f"If all were equally good, chance alone would make about {by_chance:.1f} look better."
     return f"{own} does not seem to lie at the optimum: {compared} {counted} {chance}"
 
 
@@ -138,18 +139,18 @@ def _difference(choice: tuple[int, int], cells: Mapping[tuple[int, ...], pd.Data
     return {name: found[of] for name, of in names.items()}
 
 
-def _note(table: pd.DataFrame, scale: str) -> str:
+def _note(table: pd.DataFrame, labels: Labels) -> str:
     """What was measured, over how much, and what the intervals leave out."""
     seeds = int(table["seeds"].max())
     images = table.drop_duplicates("column").set_index("column")["examples"]
     measured = ", ".join(f"{column} on {images[column]:,} images" for column in MEASURES)
     spread = f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "one seed"
-    luck = "" if seeds > 1 else " With one seed the seed's own luck comes on top: another may put the choices in another order."
+    luck = "" if seeds > 1 else " With another seed, the choices may be in another order."
     return (
         f"Proposed with each step and period of resets, all else the same. Test accuracy in percent, {spread}: {measured}. "
-        f"Trained at this scale: {scale}. Differences from the paper's choice are in points with 95% intervals, paired by "
+        f"{labels.trained} Differences from the paper's choice are in points with 95% intervals, paired by "
         f"{'seed' if seeds > 1 else 'image'}.\n\n"
-        "The best choice is picked by the very images that it is then compared on, which favours it over the paper's: on other "
+        "The best choice is picked on the same images that it is then compared on, which favours it over the paper's: on other "
         f"images its lead may be smaller.{luck}"
     )
 

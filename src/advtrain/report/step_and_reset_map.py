@@ -25,7 +25,7 @@ def ablation_map(table: pd.DataFrame, labels: Labels) -> Figure:
     """Accuracy with each step and period as heat maps, a column of panels for each data set, BIM(10) above and PGD below.
 
     Args:
-        table: the table of `ablation.ablation_table`.
+        table: the table of `step_and_reset.ablation_table`.
         labels: titles of the data sets, in order.
     """
     drawn = table[table["column"].isin(ROWS)]

@@ -38,8 +38,7 @@ def save_figure(figure: Figure, paths: Sequence[Path], origin: str = "") -> None
     Args:
         figure: what is drawn.
         paths: the files.
-        origin: where its figures come from; it is written above them, small, in the place of a title of the whole, and into
-            each file's metadata.
+        origin: where its figures come from; written small above the panels, and into each file's metadata.
 
     Raises:
         OSError: a folder cannot be written, or the disk is full.

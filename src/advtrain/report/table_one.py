@@ -27,14 +27,14 @@ def table_1(
     Args:
         evaluations: the evaluation table of all cells.
         timing: the table of `timing.summarise`.
-        audit: the table of `audit.audit_table`.
+        audit: the table of `audit_page.audit_table`.
         labels: titles of the data sets and defenses, in order.
 
     Returns:
         Columns `defense`, `title`, `group` (a data set's title, or Training time), `column`; `mean` and `std` over seeds (NaN
         for one), `lower` and `upper` (accuracies in percent with their 95% interval; times as median and quartiles); `seeds`,
         `examples`, the attack's `iterations` and `restarts`, `paper` (NaN where it has none), and `failed`: the classifier
-        fails a check of the audit that casts doubt on this figure; never at 0, than which no attack leaves less.
+        fails a check of the audit that casts doubt on this figure; never for an accuracy of 0, which promises nothing.
 
     Raises:
         InputError: an evaluation or a time is missing.
@@ -92,17 +92,16 @@ def headline(table: pd.DataFrame, labels: Labels) -> list[Section]:
 
     Arguments as of `page`.
     """
-    columns, rows = ["Price"], {title: list[str]() for title in labels.defenses.values()}
     figures = table.set_index(["title", "group", "column"])[["mean", "paper"]]
-    for title, row in rows.items():
-        row.append(f"{figures.loc[(title, TIME, RATIO), 'mean']:.2f}")
+    columns = ["Classifier", "Price"]
+    rows = {title: [title, f"{figures.loc[(title, TIME, RATIO), 'mean']:.2f}"] for title in labels.defenses.values()}
     for group in labels.datasets.values():
-        columns += [f"{group}: clean", "BIM(30), paper → ours", "AutoAttack"]
+        columns += [f"{group}: clean", "BIM(30): paper → ours", "AutoAttack"]
         for title, row in rows.items():
             clean, bim, auto = (figures.loc[(title, group, column)] for column in ("Original", "BIM(30)", "AutoAttack"))
             printed = "-" if pd.isna(bim["paper"]) else f"{bim['paper']:.2f}"
             row += [f"{clean['mean']:.2f}", f"{printed} → {bim['mean']:.2f}", f"{auto['mean']:.2f}"]
-    return [Section("", table=pd.DataFrame(rows.values(), list(rows), columns))]
+    return [Section("", table=pd.DataFrame(rows.values(), columns=columns), index=False)]
 
 
 def caption(table: pd.DataFrame, labels: Labels, device: str) -> str:
@@ -114,7 +113,7 @@ def caption(table: pd.DataFrame, labels: Labels, device: str) -> str:
     spread = (
         f"mean ± standard deviation over {seeds} seeds (95% interval, t over seeds)"
         if seeds > 1
-        else "of one seed (95% interval over images, Wilson; the seed's own luck comes on top)"
+        else "of one seed (95% interval over images, Wilson, which leaves out the variation between seeds)"
     )
     return (
         f"Test accuracy in percent, {spread}, in brackets the paper's Table I. Test images: {examples}. PGD: the worst of "

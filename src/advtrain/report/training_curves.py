@@ -1,4 +1,4 @@
-"""The training histories as a figure: where a defense overfits to its own attack, and what a reset of the examples does."""
+"""The training histories as a figure: where a defense overfits to the attack that it trains on, and what a reset does."""
 
 import itertools
 from collections.abc import Iterable, Mapping
@@ -33,12 +33,12 @@ def histories_figure(histories: pd.DataFrame, labels: Labels, iterations: int) -
 
     Above under BIM, below on the adversarial examples that the defense itself makes, where it makes any. High below and low
     above is the mark of catastrophic overfitting: the defense resists its own attack only. A line is the mean over seeds, its
-    band goes from the lowest to the highest.
+    band is from the lowest to the highest.
 
     Args:
-        histories: the rows of `training.EpochRecord` of all cells, with `dataset` and `defense`.
+        histories: the rows of `training.plan.EpochRecord` of all cells, with `dataset` and `defense`.
         labels: titles of the data sets and defenses, in order.
-        iterations: N of the BIM that watched.
+        iterations: N of the BIM that monitored the training.
     """
     width, height = PANEL_INCHES
     figure, axes = plt.subplots(

@@ -1,7 +1,7 @@
 """Conditions: a figure of ours, with its 95% interval, against a threshold; and what the conditions of a claim say together.
 
-A condition is met where the whole interval is on the threshold's right side, refuted where the whole interval is on its wrong
-side, and open where the interval has the threshold in it, or is not known.
+A condition is met where the whole interval is on the threshold's right side, not met where the whole interval is on its wrong
+side, and open where the interval contains the threshold, or is not known.
 """
 
 from collections.abc import Iterable, Sequence
@@ -30,7 +30,7 @@ class Condition:
     quantity: str
     """What the figure is, in words."""
     ours: Estimate
-    """As a fraction; people read it in `unit`."""
+    """As a fraction; the page has it in `unit`."""
     unit: str
     """`PERCENT`, or `POINTS` for a difference, which has a sign."""
     wanted: str
@@ -42,7 +42,7 @@ class Condition:
 
     @property
     def figure(self) -> str:
-        """The figure and its interval, as people read them."""
+        """The figure and its interval, as text."""
         sign = "+" if self.unit == POINTS else ""
         mean, lower, upper = (f"{100 * value:{sign}.2f}" for value in (self.ours.mean, self.ours.lower, self.ours.upper))
         interval = f"{lower} to {upper}" if lower != "nan" else "interval not known, too few rounds"
@@ -85,7 +85,7 @@ def within(quantity: str, ours: Estimate, tolerance: float) -> Condition:
 
 
 def no_rise(quantity: str, ours: Estimate) -> Condition:
-    """A difference of two accuracies shows no rise: none seen is met, one whose interval has 0 in it is open.
+    """A difference of two accuracies shows no rise: none seen is met, one whose interval contains 0 is open.
 
     Unlike the other conditions it asks no certainty where nothing rose: an accuracy that stays where it is would never be
     certain not to rise.
@@ -95,14 +95,14 @@ def no_rise(quantity: str, ours: Estimate) -> Condition:
 
 
 def least_certain(conditions: Iterable[Condition]) -> Condition:
-    """The one condition that tells whether all are met: one that is refuted, else one that is open, else that of least room."""
+    """The one condition that tells whether all are met: one that is not met, else one that is open, else that of least room."""
     return min(conditions, key=lambda condition: ((False, None, True).index(condition.met), condition.room))
 
 
 def verdict(conditions: Sequence[Condition]) -> Verdict:
     """What is said of a claim, which is that all of its conditions are met.
 
-    Where some are refuted and none is met it does not hold, even if others are open: an open one shows no part that holds.
+    Where some are not met and none is met it does not hold, even if others are open: an open one shows no part that holds.
     """
     met = {condition.met for condition in conditions}
     if met == {True}:

@@ -52,9 +52,7 @@ class Plan:
             raise InputError(f"momentum is {self.momentum}; it has to be at least 0 and below 1")
         epochs = [epoch for epoch, _ in self.schedule]
         if epochs != sorted(epochs) or any(number < 0 for point in self.schedule for number in point):
-            raise InputError(
-                f"schedule is {self.schedule}; it needs points (epoch, factor) by epoch, none negative"
-            )
+            raise InputError(f"schedule is {self.schedule}; it needs points (epoch, factor) by epoch, none negative")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise InputError(f"seeds is {list(self.seeds)}; at least one is needed, and none twice")
 

@@ -1,6 +1,5 @@
 """Trainings from the first epoch to the last, of all seeds of a cell, and exactly resumed."""
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -37,7 +36,7 @@ def train(
     save_every: int = 1,
     cuda_graph: bool = False,
     why_stop: WhyStop = lambda: None,
-    watch: Callable[[EpochRecord, int, float], None] = lambda record, done, seconds_left: None,
+    watch: Callable[[EpochRecord, int], None] = lambda record, done: None,
 ) -> Trained:
     """Train one network for each seed of the plan: all at once where that is quicker, else one after the other.
 
@@ -49,7 +48,7 @@ def train(
         save_every: epochs between two calls of `save`.
         cuda_graph: whether to run the steps from a CUDA graph; the data has to be on a CUDA device.
         why_stop: asked after each step; a reason ends the training there, once the state is saved.
-        watch: called with each record, the epochs trained of all seeds up to it, and an estimate of the seconds left.
+        watch: called with each record and the number of epochs that all seeds have been trained up to it.
 
     Raises:
         Stopped: `why_stop` gave a reason.
@@ -62,13 +61,13 @@ def train(
     finished: dict[int, Any] = dict(resume_from["finished"]) if resume_from else {}
     running = resume_from["running"] if resume_from else None
     left = [seed for seed in plan.seeds if seed not in finished]
-    clock = _Clock(total=plan.epochs * len(plan.seeds), done=plan.epochs * (len(plan.seeds) - len(left)))
+    done = plan.epochs * (len(plan.seeds) - len(left))
     begun = _begun(running, left)
     for group in filter(None, [begun, *groups(plan, [seed for seed in left if seed not in begun], data.x.device)]):
         trainer = Trainer(plan, data, group, cuda_graph=cuda_graph)
         if running and running["seeds"] == group:
             trainer.load_state_dict(running)
-            clock.skip(len(trainer.history))
+            done += len(trainer.history)
         while trainer.epoch < plan.epochs:
             try:
                 records = trainer.train_epoch(why_stop)
@@ -76,8 +75,8 @@ def train(
                 save({"finished": finished, "running": trainer.state_dict()})
                 raise
             for record in records:
-                clock.done += 1
-                watch(record, clock.done, clock.seconds_left())
+                done += 1
+                watch(record, done)
             if trainer.epoch % save_every == 0 and trainer.epoch < plan.epochs:
                 save({"finished": finished, "running": trainer.state_dict()})
         for seed, weights in trainer.weights().items():
@@ -132,20 +131,3 @@ def _begun(running: Mapping[str, Any] | None, left: list[int]) -> list[int]:
             "asked for: ask for all, or delete the checkpoint"
         )
     return wanted
-
-
-class _Clock:
-    """Counts epochs, and estimates the time left from those trained since it was made."""
-
-    def __init__(self, total: int, done: int) -> None:
-        self.total, self.done, self.skipped = total, done, done
-        self.start = time.perf_counter()
-
-    def skip(self, epochs: int) -> None:
-        """Count epochs that an earlier run trained, which say nothing of the speed."""
-        self.done += epochs
-        self.skipped += epochs
-
-    def seconds_left(self) -> float:
-        elapsed = time.perf_counter() - self.start
-        return elapsed / (self.done - self.skipped) * (self.total - self.done)
