@@ -118,7 +118,7 @@ def on_test_images(dataset, examples, **settings):
 
 
 def constant(text):
-    """A param that is the text as it is: in a plain string Snakemake would take JSON's braces for wildcards."""
+    """A param that is exactly this text: in a plain string Snakemake would take JSON's braces for wildcards."""
     return lambda wildcards: text
 
 

@@ -1,7 +1,7 @@
 """What the run took.
 
-Input: the histories of all trainings, and the benchmark files of the jobs of a run, which are no results to Snakemake; the results
-that these jobs made are inputs, so that every benchmark file is there.
+Input: the histories of all trainings, and the benchmark files of all jobs, which Snakemake does not count as outputs; the
+jobs' results are inputs, so that every benchmark file exists.
 Output: <results>/cost.parquet, .md, .html.
 """
 

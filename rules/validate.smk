@@ -49,7 +49,7 @@ def described(error):
         # Only `training` has keys that its part of the schema does not list itself.
         known = PAPER_SCALE["training"] if error.validator == "unevaluatedProperties" else error.schema["properties"]
         return "; ".join(
-            "{} is no key here, {}".format(key, nearest(key, list(known))) for key in error.instance if key not in known
+            "{} is not a key here, {}".format(key, nearest(key, list(known))) for key in error.instance if key not in known
         )
     if error.instance is None and error.absolute_path[0] in ("datasets", "defenses"):
         return "null takes nothing away; without: {{{}: [{}]}} does".format(*list(error.absolute_path)[:2])

@@ -1,4 +1,4 @@
-"""Assemble Table I, ours beside the paper's, from all evaluations and the timing."""
+"""Assemble Table I, our figures and the paper's, from all evaluations and the timing."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Measure the seconds per training epoch of all defenses, in one process and in turn."""
+"""Measure the seconds per training epoch of all defenses, in one process, one after the other."""
 
 from dataclasses import asdict
 from pathlib import Path

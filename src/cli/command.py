@@ -26,10 +26,10 @@ class Command(click.Command):
         self.lower = lower
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the command as a process of its own, which ends with the Snakemake that started it.
+        """Run the command as the process's main program, which stops when the Snakemake that started it dies.
 
-        What was imported stays to the end, so the garbage collector need not go through it: with torch that takes a third of a
-        second at the end alone.
+        Imported modules stay to the end, so the garbage collector need not search them: with torch that takes a third of a
+        second at exit alone.
         """
         gc.freeze()
         stop_with_parent()

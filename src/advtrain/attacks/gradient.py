@@ -3,7 +3,7 @@
 An attack is three small functions: `input_gradient` looks at the model, `project` keeps the iterate in the budget, and
 `ascend` does one after the other. The Proposed defense calls `ascend` once an epoch; BIM in training, the sweep over iteration
 counts and the trace of one attack repeat it through `bim_steps`; PGD repeats it from random starts. So there is one
-implementation to trust.
+implementation to check.
 
 The model is seen in evaluation mode, the gradient is taken with respect to the images only, and nothing stays behind: not in
 the parameters' `.grad`, not in the modules' flags, not in any random state.
@@ -46,7 +46,7 @@ LOSSES: dict[str, Loss] = {"cross_entropy": cross_entropy, "margin": margin}
 def input_gradient(model: nn.Module, x: Tensor, y: Tensor, loss: Loss = cross_entropy) -> tuple[Tensor, Tensor]:
     """Gradient of the loss with respect to the images, and the logits of the same forward pass.
 
-    The loss is summed over the batch, so that an image's gradient does not depend on the images beside it.
+    The loss is summed over the batch, so that an image's gradient does not depend on the other images.
 
     Args:
         model: maps [B, C, H, W] to logits [B, K].
@@ -70,7 +70,7 @@ def project(x_adv: Tensor, x: Tensor, epsilon: float) -> Tensor:
 
 
 def within_budget(x_adv: Tensor, x: Tensor, epsilon: float) -> Tensor:
-    """Whether each image of x_adv lies in [0, 1] and, but for rounding, within `epsilon` of x, both [n, C, H, W]; bool, [n]."""
+    """Whether each image of x_adv [n, C, H, W] lies in [0, 1] and within `epsilon` of x, except for rounding; bool, [n]."""
     inside = (x_adv >= 0) & (x_adv <= 1) & ((x_adv - x).abs() <= epsilon + TOLERANCE)
     return inside.flatten(1).all(dim=1)
 

@@ -92,7 +92,7 @@ def _until_fooled(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The first iterate from `start` on that fools the model, or the last one; whether it fools; and its margin.
 
-    An image leaves when it is fooled, and that stands, even if a last look in a fuller batch rounds to the other side.
+    An image that fools the model counts as fooled, even if the last pass, in a fuller batch, rounds to the other side.
     """
     x_adv, fooled, active = start.clone(), torch.ones_like(y, dtype=torch.bool), torch.arange(len(y), device=y.device)
     for _ in range(iterations):

@@ -37,7 +37,7 @@ class Check:
         return WARN if error > 0 and value <= self.threshold + 2 * error else FAIL
 
     def text(self, number: float) -> str:
-        """A value or threshold as people read it."""
+        """A value or threshold, with its unit."""
         return f"{100 * number:.2f} points" if self.unit == "points" else f"{number:.3g} {self.unit}".strip()
 
 

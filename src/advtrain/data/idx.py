@@ -25,15 +25,15 @@ IMAGE_SHAPE = (28, 28)
 def read_idx(path: Path, magic: int) -> np.ndarray:
     """Read an IDX file of unsigned bytes: a big-endian magic number, the dimensions, the bytes.
 
-    The file is held to its header before its content is read: no more memory is asked for than the file has bytes.
+    The file's size is checked against its header before anything is read, so a damaged header cannot ask for too much memory.
 
     Args:
         path: the uncompressed file.
         magic: 2051 for images [n, 28, 28], 2049 for labels [n]; its last byte is the number of dimensions.
 
     Raises:
-        InputError: the file is missing, is no regular file, cannot be read, has another magic number or image size, is not as
-            long as its header says, or is longer than the memory.
+        InputError: the file is missing, cannot be read, has another magic number or image size, is not as long as its header
+            says, or does not fit into memory.
     """
     try:
         if path.exists() and not path.is_file():

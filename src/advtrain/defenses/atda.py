@@ -1,9 +1,9 @@
 """ATDA: adversarial training with domain adaptation (Song et al. 2018), the single-step state of the art of its day.
 
-FGSM examples and clean images are two domains; beside both cross-entropies, the loss pulls the logits of the two together:
-their covariances (CORAL), their means (MMD), and each example to its class's centre (margin). All terms are as in the
-official code (JHL-HUST/ATDA), which differs in places from the paper's text: L1 distances, covariances not divided by B - 1,
-cross-entropies summed, not averaged.
+FGSM examples and clean images are two domains. In addition to both cross-entropies, the loss pulls the logits of the two
+together: their covariances (CORAL), their means (MMD), and each example to its class's centre (margin). All terms are as in
+the official code (JHL-HUST/ATDA), which differs in places from the paper's text: L1 distances, covariances not divided by
+B - 1, cross-entropies summed, not averaged.
 """
 
 from collections.abc import Mapping

@@ -63,12 +63,12 @@ class Defense:
             network: maps [B, 1, 28, 28] to logits [B, K].
             x: clean images, [B, 1, 28, 28].
             y: true labels, [B].
-            index: where the images stand in the training set, [B].
+            index: positions of the images in the training set, [B].
         """
         raise NotImplementedError
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Tensors that an exact resume needs beside the network's."""
+        """Tensors that an exact resume needs besides the network's."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
@@ -89,7 +89,7 @@ def both_logits(network: nn.Module, x: Tensor, x_adv: Tensor) -> tuple[Tensor, T
 
 
 def attack_labels(network: nn.Module, x: Tensor, y: Tensor, labels: AttackLabels) -> Tensor:
-    """The labels [B] that an attack in training raises the loss of: the true ones, or the network's own predictions.
+    """The labels [B] whose loss an attack in training raises: the true ones, or the network's own predictions.
 
     Predictions avoid label leaking (Kurakin et al. 2017); ATDA's official code trains with them.
     """
@@ -101,7 +101,7 @@ def attack_labels(network: nn.Module, x: Tensor, y: Tensor, labels: AttackLabels
 
 
 def seed_index(index: Tensor) -> tuple[Tensor, ...]:
-    """Where the minibatch `index`, [B] or [S, B] for S seeds, stands in what a defense keeps, [n, ...] or [S, n, ...]."""
+    """The index of the minibatch `index`, [B] or [S, B] for S seeds, into what a defense keeps, [n, ...] or [S, n, ...]."""
     if index.dim() == 1:
         return (index,)
     return torch.arange(len(index), device=index.device).unsqueeze(1), index

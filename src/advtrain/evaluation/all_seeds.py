@@ -21,7 +21,7 @@ def evaluate_all_seeds(
         networks: by seed, on the data's device.
         data: test examples.
         attack: gives rows of the evaluation table for a network.
-        ensembles: whether it takes an ensemble of all seeds as well, and gives a row for each in turn.
+        ensembles: whether it also takes an ensemble of all seeds, and then gives a row for each, one after the other.
     """
     if ensembles and len(networks) > 1 and is_quicker_together(data.x.device):
         figures = attack(Ensemble(list(networks.values())), data)

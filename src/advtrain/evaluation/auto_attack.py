@@ -1,6 +1,6 @@
-"""AutoAttack (Croce and Hein 2020), by the package pyautoattack: four attacks in turn, each on what withstood those before.
+"""AutoAttack (Croce and Hein 2020), by the package pyautoattack: four attacks, each on the images that withstood those before.
 
-The package reseeds the global random generators and switches tracing off, so it runs in a process of its own: nothing but the
+The package reseeds the global random generators and switches tracing off, so it runs in a separate process: only the
 script of this evaluation imports this file.
 """
 

@@ -1,8 +1,8 @@
-"""A network as an attack sees it: the weights stand still, and only the gradient with respect to the images is asked for.
+"""A network as an attack sees it: the weights are constant, and only the gradient with respect to the images is needed.
 
 `frozen` writes the layers of a plain network down once, for all steps of an attack, in the order of memory that a CPU's
-convolutions work in (channels last). It is the same function of the images but for rounding; the plain network stays what the
-tests compare it with. docs/benchmarks.md has what it gains.
+convolutions work in (channels last). It is the same function of the images except for rounding, and the tests compare it
+with the plain network. docs/benchmarks.md says how much faster it is.
 """
 
 import math
@@ -39,7 +39,7 @@ def frozen(model: nn.Module) -> nn.Module:
 
     Args:
         model: maps images [B, 1, H, H] to logits [B, K]. Where it is not plain as the networks of `networks` are, is watched by
-            hooks, sees images of several channels or lives on another device, it comes back as it is.
+            hooks, takes images of several channels or is on another device, it is returned unchanged.
     """
     if not is_known_architecture(model) or not _is_quicker_frozen(model):
         return model

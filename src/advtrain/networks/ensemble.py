@@ -1,4 +1,4 @@
-"""Networks of several seeds as one batched network: the seeds' axis stands in front of everything.
+"""Networks of several seeds as one batched network: the seeds' axis comes first everywhere.
 
 On a GPU a step of one small network costs its launches, not its arithmetic, so that several seeds cost little more than one.
 """
@@ -30,7 +30,7 @@ class Ensemble(nn.Module):
         stacked, _ = stack_module_state(list(networks))
         self.names = list(stacked)
         self.stacked = nn.ParameterList(stacked.values())
-        # In a tuple, so that it is no part of this module: only what the layers are is asked of it.
+        # In a tuple, so that torch does not register its weights: only the kinds of its layers are used.
         self.architecture = (networks[0],)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -71,7 +71,7 @@ def can_be_stacked(network: nn.Module) -> TypeGuard[nn.Sequential]:
 
 
 def per_seed(model: nn.Module, tensor: Tensor) -> Tensor:
-    """The tensor as an ensemble of S networks takes it, seen once by each, [S, ...]; for another model as it is."""
+    """The tensor repeated for each of an ensemble's S networks, [S, ...]; for another model unchanged."""
     return tensor.expand(len(model), *tensor.shape) if isinstance(model, Ensemble) else tensor
 
 

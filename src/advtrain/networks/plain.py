@@ -64,7 +64,7 @@ def initialise(network: nn.Module, generator: torch.Generator) -> None:
 
 
 def new_network(name: str) -> nn.Sequential:
-    """A network of `NETWORKS`, its weights still to be set, made without a trace in the global random state.
+    """A network of `NETWORKS` whose weights are still to be set; the global random state is left as it was.
 
     Raises:
         InputError: there is no such network.

@@ -40,7 +40,7 @@ def prepare_device(name: str) -> torch.device:
 
 def keep_memory() -> None:
     """Let glibc keep memory that tensors gave back. By default it returns large blocks to the system at once, and each step of
-    a training pays for its pages anew; docs/benchmarks.md has the gain. Does nothing where there is no glibc.
+    a training pays for its pages again; docs/benchmarks.md says how much it gains. Does nothing where there is no glibc.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if platform.libc_ver()[0] == "glibc" else None
     # Before 2.35 glibc takes 32 MiB at most. The second setting alone would keep the first from growing by itself.

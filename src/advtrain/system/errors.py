@@ -2,7 +2,7 @@
 
 
 class InputError(ValueError):
-    """A value, file or key from outside is not what it has to be; the message names it and says what to do."""
+    """A value, file or key given by the user is wrong; the message names it and says what to do."""
 
 
 class Stopped(Exception):  # noqa: N818

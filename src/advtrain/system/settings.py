@@ -27,7 +27,7 @@ def read_settings(kind: type[T], values: object, section: str = "") -> T:
     known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
     at = f"{section}." if section else ""
     for key in sorted(values.keys() - known.keys()):
-        raise InputError(f"{at}{key} is no setting; there are {', '.join(known)}")
+        raise InputError(f"{at}{key} is not a setting; there are {', '.join(known)}")
     for name, field in known.items():
         if name not in values and field.default is MISSING and field.default_factory is MISSING:
             raise InputError(f"{at}{name} is missing")
@@ -62,7 +62,7 @@ def read_value(kind: Any, value: Any, name: str) -> Any:
 
 
 def _fits(kind: Any, value: object) -> bool:
-    """Whether a value is of a type as JSON has it: 1 is a float too, true is no number."""
+    """Whether a value is of a type as JSON has it: 1 is also a float, true is not a number."""
     if kind is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
     if kind is int:

@@ -44,7 +44,7 @@ class CapturedStep:
         return self.result.clone()
 
     def _run_aside(self, step: Step, index: Tensor) -> Tensor:
-        """Run the step on a stream of its own, as a recording does."""
+        """Run the step on a side stream, as a recording does."""
         aside = torch.cuda.Stream()
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):

@@ -34,7 +34,7 @@ class Timing:
 
 
 def time_epochs(trainers: Mapping[str, Trainer], timing: Timing) -> pd.DataFrame:
-    """Time blocks of training steps of all defenses in turn, so that a noisy machine hits all alike.
+    """Time blocks of training steps of all defenses, one after the other, so that a noisy machine affects all alike.
 
     In each round every defense trains one block; the order turns from round to round. The first round is the warm-up, which
     records the CUDA graphs, and is not counted. The device is waited for before the clock is read; nothing is evaluated inside.

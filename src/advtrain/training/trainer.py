@@ -75,7 +75,7 @@ class Trainer:
         """Train for one epoch, watch it, and add its rows to the history, one for each seed.
 
         Args:
-            why_stop: asked after each step; a reason ends the epoch there, and the next call goes on with the next step.
+            why_stop: asked after each step; a reason ends the epoch there, and the next call resumes with the next step.
 
         Raises:
             Stopped: `why_stop` gave a reason.
