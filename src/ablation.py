@@ -8,6 +8,7 @@ from advtrain.report.labels import Labels
 from advtrain.report.step_and_reset import ablation_table, page
 from advtrain.report.step_and_reset_map import ablation_map
 from cli.command import Command, FromJson
+from cli.figure import write_figure
 from cli.report import Outputs, evaluations_option, labels_option, made_of, outputs_option, read_rows
 
 
@@ -29,7 +30,7 @@ def main(
     table = ablation_table(read_rows(evaluations), classifiers, list(labels.datasets), epochs)
     outputs.write_table(table, made_of(labels, evaluations, classifiers=classifiers))
     outputs.write_page("The step and the resets of Proposed", page(table, labels))
-    outputs.write_figure(ablation_map(table, labels), labels.scale, evaluations)
+    write_figure(ablation_map(table, labels), outputs, labels, evaluations)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import click
 from advtrain.report.figures import figure_2
 from advtrain.report.labels import Labels
 from cli.command import Command
+from cli.figure import write_figure
 from cli.report import Outputs, evaluations_option, labels_option, outputs_option, read_rows
 
 
@@ -17,7 +18,7 @@ from cli.report import Outputs, evaluations_option, labels_option, outputs_optio
 @outputs_option
 def main(evaluations: tuple[Path, ...], iterations: int, labels: Labels, outputs: Outputs) -> None:
     """Draw Figure 2."""
-    outputs.write_figure(figure_2(read_rows(evaluations), labels, iterations), labels.scale, evaluations)
+    write_figure(figure_2(read_rows(evaluations), labels, iterations), outputs, labels, evaluations)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import click
 from advtrain.report.labels import Labels
 from advtrain.report.training_curves import histories_figure, read_histories
 from cli.command import Command
+from cli.figure import write_figure
 from cli.report import Outputs, inputs, labels_option, outputs_option
 
 
@@ -17,7 +18,7 @@ from cli.report import Outputs, inputs, labels_option, outputs_option
 @outputs_option
 def main(histories: tuple[Path, ...], iterations: int, labels: Labels, outputs: Outputs) -> None:
     """Draw the training histories."""
-    outputs.write_figure(histories_figure(read_histories(histories), labels, iterations), labels.scale, histories)
+    write_figure(histories_figure(read_histories(histories), labels, iterations), outputs, labels, histories)
 
 
 if __name__ == "__main__":

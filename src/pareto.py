@@ -8,6 +8,7 @@ from advtrain.report.labels import Labels
 from advtrain.report.robustness_and_price import pareto_figure, pareto_table
 from advtrain.results.parquet import read_table
 from cli.command import Command
+from cli.figure import write_figure
 from cli.report import Outputs, evaluations_option, input_table, labels_option, made_of, outputs_option, read_rows
 
 
@@ -20,7 +21,7 @@ def main(evaluations: tuple[Path, ...], timing: Path, labels: Labels, outputs: O
     """Set robustness against price."""
     table = pareto_table(read_rows(evaluations), read_table(timing).to_pandas(), labels)
     outputs.write_table(table, made_of(labels, (*evaluations, timing)))
-    outputs.write_figure(pareto_figure(table, labels), labels.scale, (*evaluations, timing))
+    write_figure(pareto_figure(table, labels), outputs, labels, (*evaluations, timing))
 
 
 if __name__ == "__main__":

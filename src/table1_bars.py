@@ -8,6 +8,7 @@ from advtrain.report.figures import table_1_bars
 from advtrain.report.labels import Labels
 from advtrain.results.parquet import read_table
 from cli.command import Command
+from cli.figure import write_figure
 from cli.report import Outputs, input_table, labels_option, outputs_option
 
 
@@ -17,7 +18,7 @@ from cli.report import Outputs, input_table, labels_option, outputs_option
 @outputs_option
 def main(table: Path, labels: Labels, outputs: Outputs) -> None:
     """Draw Table I as bars."""
-    outputs.write_figure(table_1_bars(read_table(table).to_pandas(), labels), labels.scale, [table])
+    write_figure(table_1_bars(read_table(table).to_pandas(), labels), outputs, labels, [table])
 
 
 if __name__ == "__main__":

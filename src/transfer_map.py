@@ -7,6 +7,7 @@ import click
 from advtrain.report.figures import transfer_map
 from advtrain.report.labels import Labels
 from cli.command import Command
+from cli.figure import write_figure
 from cli.report import Outputs, inputs, labels_option, outputs_option, read_rows
 
 
@@ -16,7 +17,7 @@ from cli.report import Outputs, inputs, labels_option, outputs_option, read_rows
 @outputs_option
 def main(matrices: tuple[Path, ...], labels: Labels, outputs: Outputs) -> None:
     """Draw the transfer matrices."""
-    outputs.write_figure(transfer_map(read_rows(matrices), labels), labels.scale, matrices)
+    write_figure(transfer_map(read_rows(matrices), labels), outputs, labels, matrices)
 
 
 if __name__ == "__main__":

@@ -8,14 +8,12 @@ from typing import Any
 import click
 import pandas as pd
 import pyarrow as pa
-from matplotlib.figure import Figure
 
 from advtrain.report.labels import Labels
 from advtrain.report.pages import Section, to_html, to_latex, to_markdown
-from advtrain.report.style import save_figure
 from advtrain.results.atomic import write_text
 from advtrain.results.parquet import read_provenances, read_table, write_table
-from advtrain.results.provenance import Provenance, made_by, provenance_line
+from advtrain.results.provenance import Provenance, made_by
 from cli.command import FILE, FromJson
 
 
@@ -46,10 +44,6 @@ class Outputs:
         }
         for file in self.of(*formats):
             write_text(file, formats[file.suffix]())
-
-    def write_figure(self, figure: Figure, scale: str, tables: Iterable[Path]) -> None:
-        """Write a figure as .svg, .pdf and .png, and on it where the figures of its tables come from."""
-        save_figure(figure, self.of(".svg", ".pdf", ".png"), provenance_line(scale, read_provenances(tables).values()))
 
 
 class _Outputs(click.Option):

