@@ -7,13 +7,12 @@ import click
 from advtrain.report.labels import Labels
 from advtrain.report.step_and_reset import ablation_table, page
 from advtrain.report.step_and_reset_map import ablation_map
-from cli.command import Command, FromJson
+from cli.command import FromJson
 from cli.figure import write_figure
-from cli.report import Outputs, evaluations_option, labels_option, made_of, outputs_option, read_rows
+from cli.report import Outputs, made_of, read_rows, report_command
 
 
-@click.command(cls=Command)
-@evaluations_option
+@report_command(many="evaluations")
 @click.option(
     "--classifiers",
     required=True,
@@ -21,8 +20,6 @@ from cli.report import Outputs, evaluations_option, labels_option, made_of, outp
     help="Step divisor and epochs between two resets of each, by name; JSON.",
 )
 @click.option("--epochs", required=True, type=click.IntRange(min=1), help="Length of the training.")
-@labels_option
-@outputs_option
 def main(
     evaluations: tuple[Path, ...], classifiers: dict[str, tuple[int, int]], epochs: int, labels: Labels, outputs: Outputs
 ) -> None:

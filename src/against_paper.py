@@ -2,19 +2,13 @@
 
 from pathlib import Path
 
-import click
-
 from advtrain.report.labels import Labels
 from advtrain.report.paper_comparison import against_paper, page
 from advtrain.results.parquet import read_table
-from cli.command import Command
-from cli.report import Outputs, input_table, labels_option, made_of, outputs_option
+from cli.report import Outputs, made_of, report_command
 
 
-@click.command(cls=Command)
-@input_table("table", "Parquet of table1.py.")
-@labels_option
-@outputs_option
+@report_command("table")
 def main(table: Path, labels: Labels, outputs: Outputs) -> None:
     """Compare our Table I with the paper's."""
     ours = read_table(table).to_pandas()

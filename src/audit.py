@@ -2,18 +2,12 @@
 
 from pathlib import Path
 
-import click
-
 from advtrain.report.audit_page import audit_table, page
 from advtrain.report.labels import Labels
-from cli.command import Command
-from cli.report import Outputs, inputs, labels_option, made_of, outputs_option, read_rows
+from cli.report import Outputs, made_of, read_rows, report_command
 
 
-@click.command(cls=Command)
-@inputs("findings", "What audit_model.py and transfer.py measured.")
-@labels_option
-@outputs_option
+@report_command(many="findings")
 def main(findings: tuple[Path, ...], labels: Labels, outputs: Outputs) -> None:
     """Judge every check of every trained model."""
     audit = audit_table(read_rows(findings))

@@ -2,21 +2,14 @@
 
 from pathlib import Path
 
-import click
-
 from advtrain.report.claims_page import claims_table, page
 from advtrain.report.labels import Labels
 from advtrain.report.paper_claims import Figures, judge_all
 from advtrain.results.parquet import read_provenance, read_table
-from cli.command import Command
-from cli.report import Outputs, evaluations_option, input_table, labels_option, made_of, outputs_option, read_rows
+from cli.report import Outputs, made_of, read_rows, report_command
 
 
-@click.command(cls=Command)
-@evaluations_option
-@input_table("timing_blocks", "Rounds of time_epochs.py.")
-@labels_option
-@outputs_option
+@report_command("timing-blocks", many="evaluations")
 def main(evaluations: tuple[Path, ...], timing_blocks: Path, labels: Labels, outputs: Outputs) -> None:
     """Judge the paper's claims."""
     figures = Figures(read_rows(evaluations), read_table(timing_blocks).to_pandas(), labels.datasets, labels.defenses)

@@ -7,16 +7,13 @@ import click
 from advtrain.report import job_times
 from advtrain.report.labels import Labels
 from advtrain.results.parquet import read_provenance
-from cli.command import FOLDER, Command, FromJson
-from cli.report import Outputs, inputs, labels_option, made_of, outputs_option
+from cli.command import FOLDER, FromJson
+from cli.report import Outputs, made_of, report_command
 
 
-@click.command(cls=Command)
-@inputs("histories", "Histories of all trainings, named {dataset}/{defense}.history.parquet.")
+@report_command(many="histories")
 @click.option("--benchmarks", required=True, type=FOLDER, help="Folder of the benchmark files of all jobs.")
 @click.option("--rules", required=True, type=FromJson(tuple[str, ...]), help="The rules to count, JSON.")
-@labels_option
-@outputs_option
 def main(histories: tuple[Path, ...], benchmarks: Path, rules: tuple[str, ...], labels: Labels, outputs: Outputs) -> None:
     """Add up what the trainings and the jobs took."""
     table = job_times.cost_table(job_times.training_seconds(histories), job_times.seconds_by_rule(benchmarks, rules, labels))

@@ -2,18 +2,12 @@
 
 from pathlib import Path
 
-import click
-
 from advtrain.report import pairs
 from advtrain.report.labels import Labels
-from cli.command import Command
-from cli.report import Outputs, evaluations_option, labels_option, made_of, outputs_option, read_rows
+from cli.report import Outputs, made_of, read_rows, report_command
 
 
-@click.command(cls=Command)
-@evaluations_option
-@labels_option
-@outputs_option
+@report_command(many="evaluations")
 def main(evaluations: tuple[Path, ...], labels: Labels, outputs: Outputs) -> None:
     """Compare the classifiers with each other."""
     table = pairs.differences(read_rows(evaluations), labels)

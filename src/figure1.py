@@ -2,19 +2,13 @@
 
 from pathlib import Path
 
-import click
-
 from advtrain.report.figures import figure_1
 from advtrain.report.labels import Labels
-from cli.command import Command
 from cli.figure import write_figure
-from cli.report import Outputs, evaluations_option, labels_option, outputs_option, read_rows
+from cli.report import Outputs, read_rows, report_command
 
 
-@click.command(cls=Command)
-@evaluations_option
-@labels_option
-@outputs_option
+@report_command(many="evaluations")
 def main(evaluations: tuple[Path, ...], labels: Labels, outputs: Outputs) -> None:
     """Draw Figure 1."""
     write_figure(figure_1(read_rows(evaluations), labels), outputs, labels, evaluations)

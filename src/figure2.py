@@ -6,16 +6,12 @@ import click
 
 from advtrain.report.figures import figure_2
 from advtrain.report.labels import Labels
-from cli.command import Command
 from cli.figure import write_figure
-from cli.report import Outputs, evaluations_option, labels_option, outputs_option, read_rows
+from cli.report import Outputs, read_rows, report_command
 
 
-@click.command(cls=Command)
-@evaluations_option
+@report_command(many="evaluations")
 @click.option("--iterations", required=True, type=click.IntRange(min=1), help="N of the BIM that was traced.")
-@labels_option
-@outputs_option
 def main(evaluations: tuple[Path, ...], iterations: int, labels: Labels, outputs: Outputs) -> None:
     """Draw Figure 2."""
     write_figure(figure_2(read_rows(evaluations), labels, iterations), outputs, labels, evaluations)

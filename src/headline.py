@@ -2,19 +2,13 @@
 
 from pathlib import Path
 
-import click
-
 from advtrain.report.labels import Labels
 from advtrain.report.table_one import headline
 from advtrain.results.parquet import read_table
-from cli.command import Command
-from cli.report import Outputs, input_table, labels_option, outputs_option
+from cli.report import Outputs, report_command
 
 
-@click.command(cls=Command)
-@input_table("table", "Parquet of table1.py.")
-@labels_option
-@outputs_option
+@report_command("table")
 def main(table: Path, labels: Labels, outputs: Outputs) -> None:
     """Pick from Table I what a README shows."""
     outputs.write_page("", headline(read_table(table).to_pandas(), labels))

@@ -6,16 +6,12 @@ import click
 
 from advtrain.report.labels import Labels
 from advtrain.report.training_curves import histories_figure, read_histories
-from cli.command import Command
 from cli.figure import write_figure
-from cli.report import Outputs, inputs, labels_option, outputs_option
+from cli.report import Outputs, report_command
 
 
-@click.command(cls=Command)
-@inputs("histories", "Histories of all trainings, named {dataset}/{defense}.history.parquet.")
+@report_command(many="histories")
 @click.option("--iterations", required=True, type=click.IntRange(min=1), help="N of the BIM that watched.")
-@labels_option
-@outputs_option
 def main(histories: tuple[Path, ...], iterations: int, labels: Labels, outputs: Outputs) -> None:
     """Draw the training histories."""
     write_figure(histories_figure(read_histories(histories), labels, iterations), outputs, labels, histories)

@@ -2,21 +2,14 @@
 
 from pathlib import Path
 
-import click
-
 from advtrain.report.labels import Labels
 from advtrain.report.robustness_and_price import pareto_figure, pareto_table
 from advtrain.results.parquet import read_table
-from cli.command import Command
 from cli.figure import write_figure
-from cli.report import Outputs, evaluations_option, input_table, labels_option, made_of, outputs_option, read_rows
+from cli.report import Outputs, made_of, read_rows, report_command
 
 
-@click.command(cls=Command)
-@evaluations_option
-@input_table("timing", "Table of time_epochs.py.")
-@labels_option
-@outputs_option
+@report_command("timing", many="evaluations")
 def main(evaluations: tuple[Path, ...], timing: Path, labels: Labels, outputs: Outputs) -> None:
     """Set robustness against price."""
     table = pareto_table(read_rows(evaluations), read_table(timing).to_pandas(), labels)

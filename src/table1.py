@@ -2,21 +2,13 @@
 
 from pathlib import Path
 
-import click
-
 from advtrain.report import table_one
 from advtrain.report.labels import Labels
 from advtrain.results.parquet import read_table
-from cli.command import Command
-from cli.report import Outputs, evaluations_option, input_table, labels_option, made_of, outputs_option, read_rows
+from cli.report import Outputs, made_of, read_rows, report_command
 
 
-@click.command(cls=Command)
-@evaluations_option
-@input_table("timing", "Table of time_epochs.py.")
-@input_table("audit", "Table of audit.py.")
-@labels_option
-@outputs_option
+@report_command("timing", "audit", many="evaluations")
 def main(evaluations: tuple[Path, ...], timing: Path, audit: Path, labels: Labels, outputs: Outputs) -> None:
     """Assemble Table I."""
     times, audited = (read_table(path).to_pandas() for path in (timing, audit))

@@ -2,20 +2,14 @@
 
 from pathlib import Path
 
-import click
-
 from advtrain.report.figures import table_1_bars
 from advtrain.report.labels import Labels
 from advtrain.results.parquet import read_table
-from cli.command import Command
 from cli.figure import write_figure
-from cli.report import Outputs, input_table, labels_option, outputs_option
+from cli.report import Outputs, report_command
 
 
-@click.command(cls=Command)
-@input_table("table", "Parquet of table1.py.")
-@labels_option
-@outputs_option
+@report_command("table")
 def main(table: Path, labels: Labels, outputs: Outputs) -> None:
     """Draw Table I as bars."""
     write_figure(table_1_bars(read_table(table).to_pandas(), labels), outputs, labels, [table])

@@ -84,7 +84,6 @@ def main(
     weights = {str(seed): state for seed, state in trained.weights.items()}
     checkpoint.save(model, {"network": plan.network, "weights": weights, "provenance": made.content()})
     checkpoint_file.unlink(missing_ok=True)
-    progress.close()
 
 
 if __name__ == "__main__":

@@ -2,19 +2,13 @@
 
 from pathlib import Path
 
-import click
-
 from advtrain.report.figures import transfer_map
 from advtrain.report.labels import Labels
-from cli.command import Command
 from cli.figure import write_figure
-from cli.report import Outputs, inputs, labels_option, outputs_option, read_rows
+from cli.report import Outputs, read_rows, report_command
 
 
-@click.command(cls=Command)
-@inputs("matrices", "Tables of transfer.py, one for each data set.")
-@labels_option
-@outputs_option
+@report_command(many="matrices")
 def main(matrices: tuple[Path, ...], labels: Labels, outputs: Outputs) -> None:
     """Draw the transfer matrices."""
     write_figure(transfer_map(read_rows(matrices), labels), outputs, labels, matrices)

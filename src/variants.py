@@ -6,12 +6,11 @@ import click
 
 from advtrain.report.labels import Labels
 from advtrain.report.open_choices import page, variants_table
-from cli.command import Command, FromJson
-from cli.report import Outputs, evaluations_option, labels_option, made_of, outputs_option, read_rows
+from cli.command import FromJson
+from cli.report import Outputs, made_of, read_rows, report_command
 
 
-@click.command(cls=Command)
-@evaluations_option
+@report_command(many="evaluations")
 @click.option(
     "--classifiers",
     required=True,
@@ -19,8 +18,6 @@ from cli.report import Outputs, evaluations_option, labels_option, made_of, outp
     help="For each defense the title of each choice, by classifier; JSON.",
 )
 @click.option("--fixed-step-divisor", required=True, type=float, help="Of epsilon, in BIM of a fixed step.")
-@labels_option
-@outputs_option
 def main(
     evaluations: tuple[Path, ...],
     classifiers: dict[str, dict[str, str]],

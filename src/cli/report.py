@@ -14,7 +14,7 @@ from advtrain.report.pages import Section, to_html, to_latex, to_markdown
 from advtrain.results.atomic import write_text
 from advtrain.results.parquet import read_provenances, read_table, write_table
 from advtrain.results.provenance import Provenance, made_by
-from cli.command import FILE, FromJson
+from cli.command import FILE, Command, FromJson
 
 
 @dataclass(frozen=True)
@@ -53,21 +53,26 @@ class _Outputs(click.Option):
         return Outputs(super().type_cast_value(ctx, value))
 
 
-def inputs(name: str, what: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """An option for the tables of many cells, given several times."""
-    return click.option(f"--{name}", required=True, multiple=True, type=FILE, help=what)
+def report_command(*tables: str, many: str = "") -> Callable[[Callable[..., None]], click.Command]:
+    """A click command that makes tables or figures of result tables, with --labels and --output.
 
+    Args:
+        tables: names of options that take one table each.
+        many: name of an option that takes the tables of many cells, given several times.
+    """
 
-def input_table(name: str, what: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """An option for one table."""
-    return click.option(f"--{name.replace('_', '-')}", required=True, type=FILE, help=what)
+    def decorate(function: Callable[..., None]) -> click.Command:
+        for name in tables:
+            function = click.option(f"--{name}", required=True, type=FILE, help="Parquet of an earlier rule.")(function)
+        if many:
+            several = click.option(f"--{many}", required=True, multiple=True, type=FILE, help="Parquet of each cell; several.")
+            function = several(function)
+        function = click.option("--labels", required=True, type=FromJson(Labels), help="Titles and scale, JSON.")(function)
+        written = "Written in the format of its suffix; several."
+        output = click.option("--output", "outputs", cls=_Outputs, required=True, multiple=True, type=FILE, help=written)
+        return click.command(cls=Command)(output(function))
 
-
-evaluations_option = inputs("evaluations", "Evaluations of each cell.")
-labels_option = click.option("--labels", required=True, type=FromJson(Labels), help="Titles and scale, JSON.")
-outputs_option = click.option(
-    "--output", "outputs", cls=_Outputs, required=True, multiple=True, type=FILE, help="Output, in the format of its suffix."
-)
+    return decorate
 
 
 def read_rows(files: Iterable[Path]) -> pd.DataFrame:

@@ -33,7 +33,7 @@ def audit_table(findings: pd.DataFrame) -> pd.DataFrame:
     for model, checks in models.items():
         if checks != sorted(CHECKS):
             wrong = sorted(set(CHECKS).symmetric_difference(checks)) or "a check twice"
-            raise InputError(f"the audit of {'/'.join(map(str, model))} is incomplete: {wrong}")
+            raise InputError(f"the audit of {'/'.join(map(str, model))} does not have each check once: {wrong}")
     chosen = [CHECKS[name] for name in findings["check"]]
     table = findings.assign(
         threshold=[check.threshold for check in chosen],

@@ -65,6 +65,6 @@ def about_page(provenances: Iterable[Provenance], config: Mapping[str, Any], com
 
 
 def _yaml(content: Mapping[str, Any]) -> str:
-    """YAML with short lists on a line, of at most `WIDTH` characters a line."""
+    """YAML with plain lists on one line, or on several, each broken after the first item beyond `WIDTH` characters."""
     text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=WIDTH, default_flow_style=None)
     return text

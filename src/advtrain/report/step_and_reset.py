@@ -111,7 +111,7 @@ def answer(rows: pd.DataFrame) -> str:
         )
     own = f"The paper's own choice, {_choice(papers.to_dict('records')[0])},"
     better, worse = int((others["difference_lower"] > 0).sum()), int((others["difference_upper"] < 0).sum())
-    counted = f"Of the other {len(others)}, {better} are better and {worse} worse than it by more than the 95% interval."
+    counted = f"Better than it by more than the 95% interval: {better} of the other {len(others)}. Worse: {worse}."
     if is_papers(best).any():
         shared = f", together with {names}" if leaders else ""
         return f"{own} lies at the optimum of the {tried} tried: {top}{shared}. {counted}"
