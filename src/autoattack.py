@@ -16,7 +16,7 @@ from advtrain.evaluation.auto_attack import AutoAttackSettings, State, autoattac
 from advtrain.evaluation.table import Row
 from advtrain.results import checkpoint
 from advtrain.results.code import code_digest
-from advtrain.system.device import numerics
+from advtrain.system.device import device_settings
 from cli.command import FILE, Command
 from cli.evaluation import Cell, cell_options
 
@@ -37,7 +37,7 @@ def main(cell: Cell[AutoAttackSettings], checkpoint_file: Path) -> None:
             "data": checkpoint.tensor_digest(data.x, data.y),
             "torch": str(torch.__version__),
             "pyautoattack": version("pyautoattack"),
-            **numerics(data.x.device),
+            **device_settings(data.x.device),
         }
         states = checkpoint.load_if_same(checkpoint_file, identity) or {}
         network = checkpoint.tensor_digest(*model.state_dict().values())

@@ -12,7 +12,7 @@ from advtrain.results import checkpoint
 from advtrain.results.code import code_digest
 from advtrain.results.parquet import write_rows
 from advtrain.results.provenance import made_by
-from advtrain.system.device import numerics, prepare_device
+from advtrain.system.device import device_settings, numerics, prepare_device
 from advtrain.training.plan import HISTORY_SCHEMA, Plan
 from advtrain.training.run import State, how_far, train
 from cli.command import FILE, Command, FromJson
@@ -58,7 +58,7 @@ def main(
         "data": checkpoint.tensor_digest(data.x, data.y),
         "code": code_digest("train", plan.method),
         "torch": str(torch.__version__),
-        **numerics(chosen),
+        **device_settings(chosen),
     }
 
     def save(state: State) -> None:

@@ -72,13 +72,14 @@ def describe_device(device: torch.device) -> str:
 
 
 def numerics(device: torch.device) -> dict[str, Any]:
-    """What decides the last bits of a result on `device`: its name, the number of threads, TF32 and determinism.
+    """What decides the last bits of a result on `device`: its name, CUDA, the number of threads, TF32 and determinism."""
+    return {"device": describe_device(device), "cuda": torch.version.cuda, **device_settings(device)}
 
-    Part of every provenance and of every checkpoint's identity.
-    """
+
+def device_settings(device: torch.device) -> dict[str, Any]:
+    """The part of `numerics` that a checkpoint requires; a cluster may resume a training on another model of device."""
     return {
-        "device": describe_device(device),
-        "cuda": torch.version.cuda,
+        "device_type": device.type,
         "threads": torch.get_num_threads(),
         "tf32": torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32,
         "deterministic": torch.are_deterministic_algorithms_enabled(),
