@@ -14,5 +14,5 @@ from cli.report import Outputs
 
 def write_figure(figure: Figure, outputs: Outputs, labels: Labels, tables: Iterable[Path]) -> None:
     """Write a figure as .svg, .pdf and .png, and on it the scale, devices and commits of the tables that it is made of."""
-    line = provenance_line(labels.scale, read_provenances(tables).values())
+    line = provenance_line(labels.line, read_provenances(tables).values())
     save_figure(figure, outputs.of(".svg", ".pdf", ".png"), line)

@@ -1,6 +1,7 @@
 """Pages show every text as it is, whatever their format would take it for."""
 
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 
 import pandas as pd
@@ -8,28 +9,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from advtrain.report.pages import Section, join_markdown, to_html, to_latex, to_markdown
+from advtrain.report.pages import Section, to_html, to_latex, to_markdown
 
 TITLES = st.text(st.characters(exclude_categories=["C", "Z"], include_characters=[" "]), min_size=1, max_size=30).map(str.strip)
-HOSTILE = (
-    "<script>alert(1)</script>",
-    "</td><img src=x onerror=alert(1)>",
-    "a | b",
-    r"a \| b \\",
-    "`a | b`",
-    r"\input{/etc/passwd}",
-    "100% & $x_1$ #1 {a} ~ ^",
-    "[3cm] a",
-    "*",
-    "&lt;",
-    "[a](javascript:alert(1))",
-)
+HOSTILE = ["<script>alert(1)</script>", "</td><img src=x onerror=alert(1)>", "&lt;", "[a](javascript:alert(1))", "*", "[3cm] a"]
+HOSTILE += ["a | b", r"a \| b \\", "`a | b`", r"\input{/etc/passwd}", "100% & $x_1$ #1 {a} ~ ^"]
 TAGS = {"html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "table", "thead", "tbody", "tr", "th", "td"}
 LETTERS = {"textbackslash", "textasciitilde", "textasciicircum", "textless", "textgreater", "textbar"}
 PUNCTUATION = re.compile(r"\\([!-/:-@\[-`{-~])")
 
 
-def with_hostile(test):  # noqa: ANN001, ANN201
+def with_hostile(test: Callable[[str], None]) -> Callable[[], None]:
     for title in HOSTILE:
         test = example(title)(test)
     return given(TITLES.filter(bool))(test)
@@ -46,8 +36,7 @@ class Texts(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__()
-        self.texts: list[str] = []
-        self.tags: set[str] = set()
+        self.texts, self.tags = list[str](), set[str]()
 
     def handle_starttag(self, tag: str, attrs: object) -> None:
         self.tags.add(tag)
@@ -87,8 +76,11 @@ def test_latex_shows_a_title_as_it_is(title: str) -> None:
     assert not re.search(r"^[\[*]", page, re.MULTILINE), "the end of the row before takes an argument"
 
 
-def test_of_text_that_is_markdown_a_page_can_be_joined() -> None:
-    assert join_markdown("A", [Section("B", "`c`")]) == "# A\n\n### B\n\n`c`\n"
+def test_an_index_that_is_not_for_reading_is_in_no_format() -> None:
+    hidden = [Section("", table=pd.DataFrame({"first": ["1.00"]}, index=["hidden"]), index=False)]
+    for page in (to_markdown("", hidden), to_html("", hidden), to_latex(hidden)):
+        assert "1.00" in page
+        assert "hidden" not in page
 
 
 @pytest.mark.parametrize("title", ["small_cnn", "BIM(10)-Adv", "Fashion-MNIST", "~ warn 0.3", "in [0, 1]"])

@@ -1,3 +1,5 @@
+"""Means and intervals, over seeds where there are several, else over images."""
+
 import math
 
 import numpy as np
@@ -5,36 +7,29 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from advtrain.system.errors import InputError
-from advtrain.results.parquet import evaluation_row, evaluation_table
+from advtrain.evaluation.table import evaluation_row
 from advtrain.report.statistics import accuracy, contrast, difference, median_of_repeats
+from advtrain.system.errors import InputError
 from synthetic import outcome_row
-
-MODEL = {"dataset": "mnist", "defense": "proposed"}
 
 
 def rows(*correct: int, examples: int = 1000) -> pd.DataFrame:
     """A figure's rows, one for each seed."""
-    table = [
-        {"dataset": "mnist", "defense": "proposed", "seed": seed, **outcome_row("bim", right, examples, 10)}
-        for seed, right in enumerate(correct)
-    ]
-    return evaluation_table(table).to_pandas()
+    return pd.DataFrame([{"seed": seed, **outcome_row("bim", right, examples, 10)} for seed, right in enumerate(correct)])
 
 
 def test_over_seeds_the_interval_is_student_s() -> None:
-    values = [0.90, 0.92, 0.94]
     found = accuracy(rows(900, 920, 940))
-    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    assert (found.mean, found.std, found.seeds) == (pytest.approx(0.92), pytest.approx(0.02), 3)
-    assert (found.lower, found.upper) == (pytest.approx(expected.low), pytest.approx(expected.high))
+    expected = stats.ttest_1samp([0.90, 0.92, 0.94], 0).confidence_interval(0.95)
+    assert (found.mean, found.std, found.seeds) == pytest.approx((0.92, 0.02, 3))
+    assert (found.lower, found.upper) == pytest.approx((expected.low, expected.high))
 
 
 def test_of_one_seed_the_interval_is_wilson_s() -> None:
     """Wilson 1927, worked by hand for 81 of 263 (the example of Newcombe 1998): 0.2553 to 0.3662."""
     found = accuracy(rows(81, examples=263))
     assert math.isnan(found.std)
-    assert (found.lower, found.upper) == (pytest.approx(0.2553, abs=5e-5), pytest.approx(0.3662, abs=5e-5))
+    assert (found.lower, found.upper) == pytest.approx((0.2553, 0.3662), abs=5e-5)
     assert accuracy(rows(0)).lower == 0
     assert 0.003 < accuracy(rows(0)).upper < 0.005, "0 of 1,000 is not a certain 0"
 
@@ -42,51 +37,38 @@ def test_of_one_seed_the_interval_is_wilson_s() -> None:
 def test_a_difference_is_paired_by_seed() -> None:
     """Seeds that are good or bad for both methods take nothing from the certainty of the difference."""
     found = difference(rows(900, 700, 800), rows(890, 692, 788))
-    assert found.mean == pytest.approx(0.01)
-    assert found.std == pytest.approx(0.002)
+    assert (found.mean, found.std) == pytest.approx((0.01, 0.002))
     assert found.lower > 0
 
 
 def test_of_one_seed_a_difference_is_paired_by_image() -> None:
     """Agresti and Min 2005: half an image added to each of the four cells, here of 1,000 images with 30 and 10 discordant."""
-    a = np.zeros(1000, dtype=bool)
-    b = np.zeros(1000, dtype=bool)
-    a[:530], b[:500], b[990:] = True, True, True
+    image = np.arange(1000)
+    a, b = image < 530, (image < 500) | (image >= 990)
     first, second = (
-        evaluation_table(
-            [{**MODEL, "seed": 0, **evaluation_row("bim", right, epsilon=0.3, step_size=0.03, iterations=10)}]
-        ).to_pandas()
+        pd.DataFrame([{"seed": 0, **evaluation_row("bim", right, epsilon=0.3, step_size=0.03, iterations=10)}])
         for right in (a, b)
     )
     found = difference(first, second)
     centre, half = 20 / 1002, 1.959964 * math.sqrt(41 - 20**2 / 1002) / 1002
     assert found.mean == pytest.approx(0.02)
-    assert (found.lower, found.upper) == (pytest.approx(centre - half), pytest.approx(centre + half))
+    assert (found.lower, found.upper) == pytest.approx((centre - half, centre + half))
+    same = difference(first, first)
+    assert same.lower < same.mean == 0 < same.upper, "who agree on every image are not certain to be equal"
 
 
-def test_two_that_agree_on_every_image_are_not_certain_to_be_equal() -> None:
-    found = difference(rows(700), rows(700))
-    assert found.mean == 0
-    assert found.lower < 0 < found.upper
-
-
-def test_of_more_images_than_the_other_only_the_common_ones_count() -> None:
+def test_only_the_images_that_both_are_about_count_with_one_seed_and_with_several() -> None:
     assert difference(rows(700), rows(50, examples=100)).mean == pytest.approx(0.5)
-
-
-def test_over_seeds_too_only_the_common_images_count() -> None:
     assert difference(rows(700, 710), rows(50, 60, examples=100)).mean == pytest.approx(0.45)
 
 
 def test_an_interval_over_seeds_stays_within_what_accuracies_can_be() -> None:
-    found = accuracy(rows(0, 0, 0, 0, 5))
-    assert found.lower == 0 < found.mean < found.upper
+    assert accuracy(rows(0, 0, 0, 0, 5)).lower == 0
     assert accuracy(rows(1000, 1000, 995)).upper == 1
 
 
 def test_a_contrast_weighs_its_terms() -> None:
-    clean, sixth, tenth = rows(980), rows(700), rows(600)
-    found = contrast([(0.5, clean), (-1.0, sixth), (0.5, tenth)])
+    found = contrast([(0.5, rows(980)), (-1.0, rows(700)), (0.5, rows(600))])
     assert found.mean == pytest.approx(0.5 * 0.98 - 0.7 + 0.5 * 0.6)
     assert -1 <= found.lower < found.mean < found.upper <= 1
 
@@ -101,18 +83,13 @@ def test_a_median_s_interval_is_from_order_statistics() -> None:
 
 def test_five_repeats_do_not_tell_a_median() -> None:
     few, enough = median_of_repeats(np.arange(5.0)), median_of_repeats(np.arange(6.0))
-    assert few.mean == 2
-    assert math.isnan(few.lower)
-    assert math.isnan(few.upper)
+    assert (few.mean, math.isnan(few.lower), math.isnan(few.upper)) == (2, True, True)
     assert (enough.lower, enough.upper) == (0, 5)
 
 
-@pytest.mark.parametrize("wrong", [rows(), pd.concat([rows(1), rows(2)])])
-def test_a_figure_has_one_row_for_each_seed(wrong: pd.DataFrame) -> None:
+@pytest.mark.parametrize("wrong", [rows(1).iloc[:0], pd.concat([rows(1), rows(2)])])
+def test_a_figure_has_one_row_for_each_seed_and_other_seeds_are_not_paired(wrong: pd.DataFrame) -> None:
     with pytest.raises(InputError, match="one row for each seed"):
         accuracy(wrong)
-
-
-def test_other_seeds_are_not_paired() -> None:
     with pytest.raises(InputError, match="different seeds"):
         difference(rows(900, 910), rows(900, 910, 920))

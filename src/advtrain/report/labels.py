@@ -22,5 +22,13 @@ class Labels:
     @property
     def trained(self) -> str:
         """How the classifiers were trained, in sentences."""
-        otherwise = "; ".join(f"{self.defenses[name]} with {changes}" for name, changes in self.departures.items())
+        otherwise = "; ".join(self._otherwise())
         return f"Trained at this scale: {self.scale}." + (f" Trained otherwise: {otherwise}." if otherwise else "")
+
+    @property
+    def line(self) -> str:
+        """The same in a line, for a figure."""
+        return "; ".join([self.scale, *self._otherwise()])
+
+    def _otherwise(self) -> list[str]:
+        return [f"{self.defenses[name]} with {changes}" for name, changes in self.departures.items()]

@@ -1,0 +1,71 @@
+"""Accuracy under all attacks together against the price of the training."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from advtrain.evaluation.table import Row, evaluation_row
+from advtrain.report.robustness_and_price import PAPERS, WORST, pareto_figure, pareto_table, worst_case
+from advtrain.system.errors import InputError
+from evaluated import evaluated, labels_of
+
+ROBUST = {"cheap": 20, "middling": 60, "costly": 70, "wasteful": 65}
+SECONDS = {"cheap": 1.0, "middling": 2.0, "costly": 10.0, "wasteful": 20.0}
+LABELS = labels_of(
+    datasets={"mnist": "MNIST", "fmnist": "A data set with a $ in its title"}, defenses={name: name.title() for name in ROBUST}
+)
+TIMING = pd.DataFrame(
+    [(defense, median, 0.9 * median, 1.1 * median) for defense, median in SECONDS.items()],
+    columns=["defense", "seconds_median", "seconds_lower", "seconds_upper"],
+)
+
+
+def table(seeds: int = 1, timing: pd.DataFrame = TIMING) -> pd.DataFrame:
+    rows = []
+    for dataset, (defense, robust), seed in itertools.product(LABELS.datasets, ROBUST.items(), range(seeds)):
+        rows += evaluated(dataset, defense, seed, clean=990, bim10=900, autoattack=robust + seed)
+    return pareto_table(pd.DataFrame(rows), timing, LABELS).set_index(["dataset", "defense", "measure"], drop=False)
+
+
+def test_an_image_is_right_in_the_worst_case_if_it_withstood_every_attack_on_the_images_that_all_attacked() -> None:
+    def row(attack: str, right: list[int]) -> Row:
+        flags = np.array(right, dtype=bool)
+        return {"seed": 0, **evaluation_row(attack, flags, epsilon=0.3, step_size=None, iterations=10)}
+
+    cell = pd.DataFrame([row("clean", [1, 1, 1, 0, 1]), row("bim", [1, 0, 1, 0, 1]), row("autoattack", [1, 1, 0, 0])])
+    (worst,) = worst_case(cell).to_dict("records")
+    assert (worst["correct"], worst["examples"]) == (1, 4)
+
+
+def test_each_classifier_has_its_accuracy_under_all_attacks_and_under_the_paper_s_over_images_or_seeds() -> None:
+    found = table()
+    worst = found.loc["mnist", "costly", WORST]
+    assert (worst["mean"], worst["seconds"]) == (pytest.approx(70.0), 10.0)
+    assert worst["lower"] < 70 < worst["upper"]
+    assert found.loc[("mnist", "costly", PAPERS), "mean"] == pytest.approx(90.0)
+    over_seeds = table(seeds=3).loc["mnist", "cheap", WORST]
+    assert over_seeds[["mean", "std", "seeds"]].tolist() == pytest.approx([21, 1, 3])
+
+
+def test_the_frontier_is_of_those_that_no_other_beats_in_both() -> None:
+    found = table().loc["mnist"]
+    frontier = found[found["frontier"]].reset_index(drop=True).groupby("measure")["defense"].apply(list)
+    assert frontier[WORST] == ["cheap", "middling", "costly"], "wasteful costs more than costly and is less robust"
+    assert frontier[PAPERS] == ["cheap"], "all are as robust under BIM(10), and cheap is the cheapest"
+
+
+def test_a_classifier_that_was_not_timed_is_named() -> None:
+    with pytest.raises(InputError, match="the training time of costly was not measured"):
+        table(timing=TIMING.query("defense != 'costly'"))
+
+
+def test_the_figure_has_both_measures_of_each_classifier_at_its_seconds_and_says_which_is_which() -> None:
+    figure = pareto_figure(table(), LABELS)
+    for axis in figure.axes:
+        marked = [line for line in axis.get_lines() if line.get_marker() != "None"]
+        marks = {(x, round(y, 3)) for line in marked for x, y in line.get_xydata().tolist()}
+        assert marks >= {(seconds, figure) for name, seconds in SECONDS.items() for figure in (90, ROBUST[name])}
+    *_, filled, hollow, frontier = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert all(said in text for said, text in (("all attacks", filled), ("BIM(10)", hollow), ("cheaper", frontier)))

@@ -1,0 +1,154 @@
+"""Table I, the README's table, and the differences between classifiers."""
+
+import pandas as pd
+import pytest
+
+from advtrain.audit.criteria import CHECKS
+from advtrain.report import pairs
+from advtrain.report.columns import ATTACKS, RATIO, SECONDS, TIME
+from advtrain.report.pages import Section, to_html, to_markdown
+from advtrain.report.table_one import MARK, headline, page, table_1
+from advtrain.system.errors import InputError
+from evaluated import DATASETS, evaluated, labels_of
+from synthetic import outcome_row
+
+LABELS = labels_of("vanilla", "fgsm_adv", "proposed")
+TIMES = pd.DataFrame(
+    [
+        ("vanilla", 4.0, 3.9, 4.1, 1 / 3, 0.3, 0.4),
+        ("fgsm_adv", 12.0, 11.0, 13.0, 1.0, 1.0, 1.0),
+        ("proposed", 13.5, 13.0, 14.0, 1.125, 1.0, 1.25),
+    ],
+    columns=["defense", *(f"{name}_{part}" for name in ("seconds", "ratio") for part in ("median", "lower", "upper"))],
+)
+
+
+def evaluations(seeds: int = 1) -> pd.DataFrame:
+    """Each classifier is right on 10 of 1,000 images more than the one before it, and each seed on 2 fewer."""
+    rows = []
+    for dataset in DATASETS:
+        for place, defense in enumerate(LABELS.defenses):
+            for seed in range(seeds):
+                more = 10 * (place - 2) - 2 * seed - (100 if dataset == "fmnist" else 0)
+                paper = {"clean": 990 + more, "fgsm": 950 + more, "bim10": 900 + more, "bim30": 880 + more, "bim3": 2}
+                rows += evaluated(dataset, defense, seed, **paper, pgd=350, autoattack=60)
+                cell = {"dataset": dataset, "defense": defense, "seed": seed}
+                rows.append({**cell, **outcome_row("bim", 1, 1000, 10, iterate=4)})
+                rows.append({**cell, **outcome_row("pgd", 400, 500, 40, loss="margin")})
+    return pd.DataFrame(rows)
+
+
+def audit(**failing: str) -> pd.DataFrame:
+    """An audit in which a defense on MNIST fails one check: Proposed fails noise_better with proposed="noise_better"."""
+    cells = [(dataset, defense, check) for dataset in DATASETS for defense in LABELS.defenses for check in CHECKS]
+    rows = [(*cell, "fail" if cell[0] == "mnist" and failing.get(cell[1]) == cell[2] else "pass") for cell in cells]
+    return pd.DataFrame(rows, columns=["dataset", "defense", "check", "verdict"])
+
+
+def table(seeds: int = 1, **failing: str) -> pd.DataFrame:
+    found = table_1(evaluations(seeds), TIMES, audit(**failing), LABELS)
+    return found.set_index(["defense", "group", "column"], drop=False)
+
+
+def sections(seeds: int = 1, **failing: str) -> list[Section]:
+    return page(table(seeds, **failing), audit(**failing), LABELS, "a machine")
+
+
+def tables(seeds: int = 1, **failing: str) -> dict[str, pd.DataFrame]:
+    """The tables of the page, by heading."""
+    return {section.heading: section.table for section in sections(seeds, **failing) if section.table is not None}
+
+
+def test_each_figure_is_that_of_its_attack_with_the_paper_s() -> None:
+    found = table()
+    assert len(found) == 3 * (2 * 6 + 2)
+    means = found["mean"]
+    assert [means["proposed", "MNIST", column] for column in ATTACKS] == pytest.approx([99.0, 95.0, 90.0, 88.0, 70.0, 60.0])
+    assert means["proposed", "Fashion-MNIST", "BIM(10)"] == pytest.approx(80.0)
+    papers = found["paper"]
+    assert papers["proposed", "MNIST", "BIM(10)"] == 94.21
+    assert papers["fgsm_adv", "Fashion-MNIST", "BIM(30)"] == 6.18
+    assert papers.isna()["vanilla", "MNIST", "Original"]
+    assert papers.isna()["proposed", "MNIST", "PGD"]
+
+
+def test_time_is_given_in_seconds_and_relative_to_fgsm_adv_with_quartiles() -> None:
+    found = table()[["lower", "mean", "upper", "paper"]]
+    assert found.loc["proposed", TIME, SECONDS].tolist() == [13.0, 13.5, 14.0, 18.68]
+    assert found.loc["proposed", TIME, RATIO].tolist() == pytest.approx([1.0, 1.125, 1.25, 18.68 / 17.12])
+
+
+def test_a_cell_has_our_figure_its_interval_and_the_paper_s_in_brackets() -> None:
+    one, three = tables(), tables(seeds=3)
+    assert one["MNIST"].loc["Proposed", "BIM(10)"] == "90.00 (88.0 to 91.7) [94.21]"
+    assert three["MNIST"].loc["Proposed", "BIM(10)"] == "89.80 ± 0.20 (89.3 to 90.3) [94.21]"
+    assert one["MNIST"].loc["Proposed", "PGD"] == "70.00 (65.8 to 73.9)"
+    assert one[TIME].loc["Proposed", RATIO] == "1.12 (1.00 to 1.25) [1.09]"
+    assert list(one) == ["MNIST", "Fashion-MNIST", TIME]
+    assert (list(one["MNIST"].index), list(one["MNIST"].columns)) == (list(LABELS.defenses.values()), list(ATTACKS))
+
+
+@pytest.mark.parametrize(
+    ("check", "doubted"),
+    [
+        ("restarts_matter", {"FGSM", "BIM(10)", "BIM(30)"}),
+        ("noise_better", {"FGSM", "BIM(10)", "BIM(30)", "PGD"}),
+        ("zero_gradients", set(ATTACKS) - {"Original"}),
+    ],
+)
+def test_a_failed_check_marks_the_figures_that_it_casts_doubt_on_and_is_named(check: str, doubted: set[str]) -> None:
+    """Restarts that find more speak against the paper's attacks, noise against PGD as well, zero gradients against all."""
+    found = tables(proposed=check)
+    assert {column for column in ATTACKS if MARK in found["MNIST"].loc["Proposed", column]} == doubted
+    assert MARK not in found["Fashion-MNIST"].to_string() + found["MNIST"].drop("Proposed").to_string()
+    assert f"{check.replace('_', ' ').capitalize()}: Proposed on MNIST." in sections(proposed=check)[-1].text
+
+
+def test_an_accuracy_of_0_is_not_doubted() -> None:
+    """It promises nothing; neither the cell nor the words below speak of the failed check."""
+    rows = evaluations()
+    rows.loc[rows["attack"] != "clean", "correct"] = 0
+    failing = audit(proposed="zero_gradients")
+    assert MARK not in to_html("Table I", page(table_1(rows, TIMES, failing, LABELS), failing, LABELS, "a machine"))
+
+
+def test_the_page_says_the_images_the_device_and_how_each_classifier_was_trained() -> None:
+    departing = labels_of(*LABELS.defenses, departures={"proposed": "batch_size 32"})
+    note = page(table(), audit(), departing, "a machine")[-1].text
+    assert "of one seed" in note
+    assert "Original, FGSM, BIM(10), BIM(30) on 1,000; PGD on 500; AutoAttack on 100" in note
+    assert "PGD: the worst of 20 restarts of 40 iterations" in note
+    assert "small_cnn, 20 epochs. Trained otherwise: Proposed with batch_size 32." in note
+    assert "on a machine; the paper's on a Tesla K20m" in note
+    assert "over 3 seeds" in sections(seeds=3)[-1].text
+    assert "otherwise" not in sections()[-1].text
+
+
+def test_the_readme_s_table_has_price_clean_accuracy_and_accuracy_under_the_paper_s_attack_and_autoattack() -> None:
+    lines = to_markdown("", headline(table(), LABELS)).splitlines()
+    header, _, vanilla, _, proposed = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
+    of_each = ["BIM(30): paper → ours", "AutoAttack"]
+    assert header == ["Classifier", "Price", "MNIST: clean", *of_each, "Fashion-MNIST: clean", *of_each]
+    assert proposed == ["Proposed", "1.12", "99.00", "94.04 → 88.00", "60.00", "89.00", "66.03 → 78.00", "60.00"]
+    assert vanilla[:4] == ["Vanilla", "0.33", "97.00", "- → 86.00"], "the paper has no Vanilla"
+
+
+def test_an_evaluation_or_a_time_that_is_missing_is_named() -> None:
+    rows = evaluations()
+    with pytest.raises(InputError, match=r"Table I needs BIM\(30\) of mnist/vanilla"):
+        table_1(rows[(rows["defense"] != "vanilla") | (rows["iterations"] != 30)], TIMES, audit(), LABELS)
+    with pytest.raises(InputError, match="Table I needs the training time of fgsm_adv"):
+        table_1(rows, TIMES.iloc[:1], audit(), LABELS)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "paired", "cell"), [(3, "paired by seed", "+2.00 (+2.0 to +2.0)"), (1, "paired by image", "+2.00 (+1.1 to +2.9)")]
+)
+def test_differences_are_between_all_pairs_and_paired(seeds: int, paired: str, cell: str) -> None:
+    """Of every seed Proposed is right on 20 images more than Vanilla, of the same images."""
+    found = pairs.differences(evaluations(seeds), LABELS)
+    assert len(found) == 2 * 3 * len(ATTACKS)
+    note, mnist, _ = pairs.page(found, LABELS)
+    assert paired in note.text
+    assert mnist.table is not None
+    assert mnist.table.loc["Proposed less Vanilla", "BIM(10)"] == cell

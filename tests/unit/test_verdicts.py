@@ -1,0 +1,67 @@
+"""A figure with its interval against a threshold, and what the conditions of a claim say together."""
+
+import pytest
+
+from advtrain.report import verdicts
+from advtrain.report.statistics import Estimate
+from advtrain.report.verdicts import POINTS, Condition, Verdict, at_least, least_certain
+
+
+def estimate(lower: float, mean: float, upper: float) -> Estimate:
+    return Estimate(mean, float("nan"), lower, upper, 1)
+
+
+@pytest.mark.parametrize(
+    ("condition", "met"),
+    [
+        (verdicts.below("", estimate(0.07, 0.08, 0.0999), 0.1), True),
+        (verdicts.below("", estimate(0.07, 0.08, 0.1), 0.1), None),
+        (verdicts.below("", estimate(0.1, 0.11, 0.12), 0.1), False),
+        (at_least("", estimate(0.1, 0.11, 0.12), 0.1, POINTS), True),
+        (at_least("", estimate(0.09, 0.11, 0.12), 0.1, POINTS), None),
+        (at_least("", estimate(0.07, 0.08, 0.0999), 0.1, POINTS), False),
+        (verdicts.more_than_nothing("", estimate(0.01, 0.02, 0.03), POINTS), True),
+        (verdicts.more_than_nothing("", estimate(0.0, 0.02, 0.03), POINTS), None),
+        (verdicts.more_than_nothing("", estimate(0.0, 0.0, 0.0), POINTS), False),
+        (verdicts.within("", estimate(-0.01, 0.0, 0.01), 0.01), True),
+        (verdicts.within("", estimate(-0.011, 0.0, 0.01), 0.01), None),
+        (verdicts.within("", estimate(-0.03, -0.02, -0.011), 0.01), False),
+        (verdicts.within("", estimate(0.011, 0.02, 0.03), 0.01), False),
+        (verdicts.no_rise("", estimate(-0.01, 0.0, 0.01)), True),
+        (verdicts.no_rise("", estimate(-0.01, 0.001, 0.01)), None),
+        (verdicts.no_rise("", estimate(0.001, 0.01, 0.02)), False),
+        (at_least("", estimate(float("nan"), 0.5, float("nan")), 0.1, POINTS), None),
+    ],
+)
+def test_a_condition_is_met_or_not_where_the_whole_interval_is_on_one_side(condition: Condition, met: bool | None) -> None:
+    assert condition.met is met
+
+
+def condition(met: bool | None, room: float = 0.0) -> Condition:
+    return Condition("", estimate(0, 0, 0), POINTS, "", met, room)
+
+
+@pytest.mark.parametrize(
+    ("met", "said"),
+    [
+        ((True, True), Verdict.HOLDS),
+        ((True, None, False), Verdict.IN_PART),
+        ((False, False), Verdict.DOES_NOT_HOLD),
+        ((None, False), Verdict.DOES_NOT_HOLD),
+        ((True, None), Verdict.CANNOT_BE_TOLD),
+    ],
+)
+def test_the_conditions_give_the_verdict(met: tuple[bool | None, ...], said: Verdict) -> None:
+    assert verdicts.verdict([condition(one) for one in met]) == said
+
+
+def test_the_least_certain_condition_is_one_not_met_then_an_open_one_then_that_of_least_room() -> None:
+    wide, narrow, is_open, fails = condition(True, 0.5), condition(True, 0.1), condition(None, 0.2), condition(False, -0.1)
+    assert least_certain([wide, narrow]) is narrow
+    assert least_certain([wide, is_open, narrow]) is is_open
+    assert least_certain([is_open, fails, wide]) is fails
+
+
+def test_a_condition_reads_as_a_figure_its_interval_and_its_threshold() -> None:
+    line = str(at_least("Ours less theirs", estimate(0.005, 0.0123, 0.02), -0.01, POINTS))
+    assert line == "Ours less theirs: +1.23 points (+0.50 to +2.00), at least -1.00 points: met"
