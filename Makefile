@@ -1,6 +1,6 @@
 # quick: the laptop-scale pipeline, to the end. all: the paper's scale. test, lint: what CI runs.
 # test-faults: kills, full disks, failing networks, a real Slurm; within 15 minutes on two cores.
-# bench: how fast it is, beside other libraries and the machine's limit, as docs/benchmarks.md; below ten minutes on two cores.
+# bench: how fast it is, compared with other libraries and plain loops, as docs/benchmarks.md; below six minutes on two cores.
 # Each works on a fresh clone with Python 3.11 to 3.13, git and make: it makes .venv and installs the locked dependencies.
 SHELL := /bin/bash
 PYTHON ?= python3

@@ -1,76 +1,40 @@
-"""Contenders timed in turn in one run, and their ratios: what every part measures with."""
+"""Contenders timed in turn in one run, and the ratios of their times: what every part measures with."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 
 import pandas as pd
-import torch
 
-from advtrain.system.device import synchronise
-
-CPU = torch.device("cpu")
-WITHIN = ["case", "threads", "device", "round"]
+Run = Callable[[], object]
 
 
-def interleave(contenders: Mapping[str, Callable[[], object]], rounds: int, device: torch.device = CPU) -> pd.DataFrame:
-    """Time every contender once in each round, in an order that turns from round to round, so that noise hits all alike.
+def interleave(contenders: Mapping[str, Run], rounds: int) -> pd.DataFrame:
+    """Time every contender once in each round, in an order that rotates from round to round, so that noise hits all alike.
 
-    One round more goes first, as a warm-up that is not counted. The device is waited for before the clock is read.
-
-    Args:
-        contenders: what to run, by name.
-        rounds: rounds that count.
-        device: where the contenders compute.
-
-    Returns:
-        A row for each contender and round: `contender`, `round` from 0, `seconds`.
+    One round more comes first, as a warm-up that is not counted. Returns a row for each contender and round: `contender`, its
+    name; `round`, from 0; `seconds`.
     """
     names = list(contenders)
     rows = []
     for number in range(-1, rounds):
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
-            seconds = _seconds(contenders[name], device)
-            if number >= 0:
-                rows.append((name, number, seconds))
-    return pd.DataFrame(rows, columns=["contender", "round", "seconds"])
+            start = time.perf_counter()
+            contenders[name]()
+            rows.append((name, number, time.perf_counter() - start))
+    return pd.DataFrame(rows[len(names) :], columns=["contender", "round", "seconds"])
 
 
-def ratios(frame: pd.DataFrame, baseline: str) -> pd.Series:
-    """Seconds of each row over those of `baseline` in the same round, case, threads and device.
+def seconds(table: pd.DataFrame, contender: str) -> str:
+    """Median of a contender's seconds over the rounds."""
+    return f"{table['seconds'][table['contender'] == contender].median():.2f}"
 
-    Two measurements made within moments of each other see the same machine; medians of different minutes do not.
+
+def ratio(table: pd.DataFrame, contender: str, baseline: str) -> str:
+    """A contender's seconds over those of `baseline`: median and quartiles, such as "1.84 (1.79-1.90)".
+
+    The ratio is taken within a round: measurements within moments of each other see the same machine.
     """
-    base = frame[frame["contender"] == baseline].set_index(WITHIN)["seconds"]
-    return frame["seconds"] / base.loc[pd.MultiIndex.from_frame(frame[WITHIN])].to_numpy()
-
-
-def quartiles(frame: pd.DataFrame, by: list[str], column: str) -> pd.DataFrame:
-    """Median, lower and upper quartile of a column over the rounds, a row for each group in the order of the frame."""
-    grouped = frame.groupby(by, sort=False)[column]
-    return grouped.quantile([0.25, 0.5, 0.75]).unstack().set_axis(["lower", "median", "upper"], axis=1).loc[_order(frame, by)]
-
-
-@contextmanager
-def cpu_threads(threads: int) -> Iterator[None]:
-    """Let torch compute with `threads` threads on the CPU, and with as many as before at the end."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _order(frame: pd.DataFrame, by: list[str]) -> pd.Index:
-    groups = frame[by].drop_duplicates()
-    return pd.Index(groups[by[0]]) if len(by) == 1 else pd.MultiIndex.from_frame(groups)
-
-
-def _seconds(run: Callable[[], object], device: torch.device) -> float:
-    synchronise(device)
-    start = time.perf_counter()
-    run()
-    synchronise(device)
-    return time.perf_counter() - start
+    rounds = table.pivot(index="round", columns="contender", values="seconds")
+    lower, median, upper = (rounds[contender] / rounds[baseline]).quantile([0.25, 0.5, 0.75])
+    return f"{median:.2f} ({lower:.2f}-{upper:.2f})"
