@@ -1,5 +1,5 @@
 # quick: the laptop-scale pipeline, to the end. all: the paper's scale. test, lint: what CI runs.
-# test-faults: kills, full disks, failing networks, a real Slurm; within 15 minutes on two cores.
+# test-faults: kills, full disks, failing networks, a real Slurm; a few minutes on two cores.
 # bench: how fast it is, compared with other libraries and plain loops, as docs/benchmarks.md; below six minutes on two cores.
 # Each works on a fresh clone with Python 3.11 to 3.13, git and make: it makes .venv and installs the locked dependencies.
 SHELL := /bin/bash
@@ -7,7 +7,7 @@ PYTHON ?= python3
 CORES ?= $(shell getconf _NPROCESSORS_ONLN)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONUNBUFFERED := 1
-# Where this is set, every job compiles torch's Python files anew, which takes longer than many a job.
+# With this set, every job would compile torch's Python files again, which takes longer than many jobs.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: quick all test test-faults lint bench lock clean
@@ -37,7 +37,7 @@ bench: .venv/installed
 	snakemake --cores 1 -- data/mnist/{train-images-idx3,train-labels-idx1,t10k-images-idx3,t10k-labels-idx1}-ubyte
 	PYTHONPATH=src python -m benchmarks.bench --data data/mnist --results results/benchmarks --page docs/benchmarks.md
 
-# Bring the lock up to date with pyproject.toml.
+# Update the lock from pyproject.toml.
 lock: .venv/installed
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra dev \
 		--output-file envs/requirements.lock pyproject.toml
