@@ -1,109 +1,242 @@
-"""Verdicts, and the audit's table and page."""
+"""The audit itself is checked: models built to be broken are caught by the check meant for them, and a sound one passes."""
 
-import pandas as pd
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import asdict, replace
+
+import numpy as np
 import pytest
+import torch
+from torch import Tensor, nn
 
-from advtrain.report.audit_page import audit_of_the_paper, audit_table, failed_checks, failures_in_words, overview, page
-from advtrain.audit.criteria import CHECKS, FAIL, PASS, WARN
-from advtrain.system.errors import InputError
-from advtrain.report.pages import to_html, to_markdown
+from advtrain.attacks.pgd import Pgd
+from advtrain.audit import measure
+from advtrain.audit.criteria import CHECKS, FAIL, PASS
+from advtrain.audit.measure import MEASURES, Audit, AuditedModel
+from advtrain.data.examples import Examples
+from advtrain.evaluation.paper_attacks import FixedStep, Sweep, Trace, sweep_bim, trace_bim
+from advtrain.evaluation.pgd import PgdSettings, strong
+from advtrain.evaluation.table import evaluation_row, unpack_outcomes
+from synthetic import synthetic_images
 
-DATASETS = {"mnist": "MNIST", "fmnist": "Fashion-MNIST"}
-DEFENSES = {"vanilla": "Vanilla", "atda": "ATDA"}
+IMAGES = 500
+ON_IMAGES = {"epsilon": 0.2, "examples": IMAGES, "subset_seed": 0}
+SWEEP = Sweep(**ON_IMAGES, iterations=(), fixed_step=FixedStep(divisor=10, iterations=()))
+TRACE = Trace(**ON_IMAGES, iterations=4)
+AUDIT = Audit(
+    **ON_IMAGES,
+    pgd=PgdSettings(iterations=20, step_factor=2.5, restarts=2, seed=0),
+    trace_iterations=TRACE.iterations,
+    square_queries=100,
+    noise_draws=2,
+)
+PGD = AUDIT.pgd.attack(0.2, 250)
 
 
-def findings(**values: float) -> pd.DataFrame:
-    """What the checks measured on two seeds of each cell: 0 but for these values, of ATDA on MNIST with seed 1."""
+class Prototypes(nn.Module):
+    """Logits of the nearest class mean: no more robust than it looks, unless something is done to its input or output."""
+
+    def __init__(self, data: Examples, before: Callable = nn.Identity(), after: Callable = nn.Identity()) -> None:  # noqa: B008
+        super().__init__()
+        self.means = torch.stack([data.x[data.y == label].mean(dim=0) for label in range(10)])
+        self.before, self.after = before, after
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.after(-2 * ((self.before(x).unsqueeze(1) - self.means) ** 2).flatten(2).sum(dim=2))
+
+
+def audited(network: nn.Module, data: Examples) -> AuditedModel:
+    """The model with its evaluations, as the pipeline makes them."""
     rows = [
-        {"dataset": d, "defense": m, "seed": s, "check": c, "value": 0.0, "error": 0.0, "examples": 500}
-        for d in DATASETS
-        for m in DEFENSES
-        for s in (0, 1)
-        for c in CHECKS
+        *sweep_bim(network, data, SWEEP, batch_size=250),
+        *trace_bim(network, data, TRACE, batch_size=250),
+        *strong(network, data, PGD),
     ]
-    for row in rows:
-        if (row["dataset"], row["defense"], row["seed"]) == ("mnist", "atda", 1):
-            row["value"] = values.get(row["check"], 0.0)
-    return pd.DataFrame(rows)
+    withstood = unpack_outcomes(rows[-1]["outcomes"], IMAGES)
+    rows.append(evaluation_row("autoattack", withstood[: IMAGES // 2], epsilon=0.2, step_size=None, iterations=0))
+    return AuditedModel(network, data, rows, AUDIT, batch_size=250)
+
+
+def verdict(check: str, model: AuditedModel) -> str:
+    found = MEASURES[check](model)
+    return CHECKS[check].verdict(found.value, found.error)
+
+
+@pytest.fixture(scope="module")
+def data() -> Examples:
+    """Images of many contrasts, so that some withstand an attack and others do not."""
+    images, labels = synthetic_images(IMAGES, seed=0)
+    contrast = torch.linspace(1, 0.2, IMAGES).view(-1, 1, 1, 1)
+    x = (torch.from_numpy(images).unsqueeze(1) * contrast).round() / 255
+    return Examples(x, torch.from_numpy(labels).long())
+
+
+@pytest.fixture(scope="module")
+def sound(data: Examples) -> AuditedModel:
+    return audited(Prototypes(data), data)
+
+
+def test_every_check_has_a_criterion_and_a_measure_but_for_transfer_which_takes_several_models() -> None:
+    assert set(CHECKS) == {*MEASURES, "transfer_better"}
+
+
+def test_the_thresholds_are_these_and_otherwise_0() -> None:
+    half_a_percent = ("iterations_not_enough", "step_size_matters", "longer_pgd_better", "other_step_better")
+    half_a_percent += ("restarts_matter", "autoattack_better", "silent_success")
+    assert {name: check.threshold for name, check in CHECKS.items() if check.threshold} == {
+        **dict.fromkeys(half_a_percent, 0.005),
+        "stronger_single_step": 2.0,
+        "margin_loss_better": 0.01,
+        "gradient_free_better": 0.002,
+        "not_batch_invariant": 1e-4,
+        "catastrophic_overfitting": 0.2,
+    }
+
+
+@pytest.mark.parametrize("check", MEASURES)
+def test_a_sound_model_passes_every_check(check: str, sound: AuditedModel) -> None:
+    assert 0 < sound.evaluated("pgd", loss="worst").mean() < 1, "neither trivially robust nor trivially broken"
+    assert verdict(check, sound) == PASS, MEASURES[check](sound)
+
+
+def test_checks_leave_the_evaluations_as_they_are(sound: AuditedModel) -> None:
+    before = deepcopy(sound.rows)
+    for check in MEASURES.values():
+        check(sound)
+    assert sound.rows == before
 
 
 @pytest.mark.parametrize(
-    ("check", "value", "error", "expected"),
+    ("checks", "done"),
     [
-        ("margin_loss_better", 0.01, 0.0, PASS),  # at most 1 point
-        ("restarts_matter", 0.004, 0.0, PASS),
-        ("restarts_matter", 0.005, 0.0, FAIL),  # less than 0.5 points
-        ("restarts_matter", 0.005, 0.001, WARN),
-        ("restarts_matter", 0.012, 0.0036, WARN),
-        ("restarts_matter", 0.012, 0.0034, FAIL),
-        ("catastrophic_overfitting", 0.20, 0.01, PASS),
-        ("catastrophic_overfitting", 0.22, 0.01, WARN),
-        ("catastrophic_overfitting", 0.23, 0.01, FAIL),
-        ("label_leaking", -0.3, 0.1, PASS),
-        ("zero_gradients", 1.0, 0.0, FAIL),
-        ("stronger_single_step", 2.0, 0.0, PASS),
-        ("stronger_single_step", 2.1, 0.0, FAIL),
-        ("not_deterministic", 1e-9, 0.0, FAIL),
-        ("outside_domain", 1.0, 0.0, FAIL),
-        ("budget_not_reached", 0.1, 0.0, FAIL),
-        ("restarts_matter", float("nan"), 0.1, FAIL),
+        (("zero_gradients", "margin_loss_better"), {"after": lambda z: 1000 * z}),
+        (("zero_gradients", "gradient_free_better", "above_zero_at_one"), {"before": lambda x: (8 * x).round() / 8}),
+        (("not_deterministic",), {"before": lambda x: x + 0.1 * torch.randn_like(x)}),
+        (("not_logits",), {"after": lambda z: z.softmax(dim=1)}),
+        (("not_batch_invariant",), {"before": lambda x: x - 0.5 * x.mean(dim=0, keepdim=True)}),
     ],
 )
-def test_a_verdict_allows_two_standard_errors(check: str, value: float, error: float, expected: str) -> None:
-    assert CHECKS[check].verdict(value, error) == expected
+def test_a_broken_model_fails_the_checks_meant_for_it(
+    checks: tuple[str, ...], done: dict[str, Callable], data: Examples
+) -> None:
+    model = audited(Prototypes(data, **done), data)
+    assert {check: verdict(check, model) for check in checks} == dict.fromkeys(checks, FAIL)
 
 
-def test_the_table_has_value_threshold_verdict_and_reason_of_every_check_and_model() -> None:
-    table = audit_table(findings(catastrophic_overfitting=0.9))
-    assert len(table) == 2 * 2 * 2 * len(CHECKS)
-    assert {"value", "threshold", "unit", "verdict", "why"} <= set(table.columns)
-    (row,) = table[table["verdict"] == FAIL].to_dict("records")
-    assert (row["dataset"], row["defense"], row["seed"]) == ("mnist", "atda", 1)
-    assert (row["check"], row["value"], row["threshold"]) == ("catastrophic_overfitting", 0.9, 0.2)
-    assert list(table["check"].unique()) == list(CHECKS)
+Change = tuple[str, Tensor, dict[str, int | str]]
+"""Of an evaluation: its attack, which images are right, and other columns that choose its row."""
 
 
-def test_a_model_that_lacks_a_check_is_named() -> None:
-    rows = findings()
-    (lacking,) = rows.index[rows[["dataset", "defense", "seed", "check"]].eq(["fmnist", "atda", 1, "noise_better"]).all(axis=1)]
-    with pytest.raises(InputError, match=r"fmnist/atda/1 is not whole: \['noise_better'\]"):
-        audit_table(rows.drop(lacking))
+def with_outcomes(model: AuditedModel, *changes: Change) -> AuditedModel:
+    """The model with other outcomes of evaluations."""
+    rows = model.rows
+    for attack, right, where in changes:
+        wanted = {"attack": attack, **where}
+        other = evaluation_row(attack, right.numpy(), epsilon=0.2, step_size=0.2, iterations=1)
+        outcome = {column: other[column] for column in ("examples", "correct", "accuracy", "outcomes")}
+        rows = [old | outcome if wanted.items() <= old.items() else old for old in rows]
+    assert rows != model.rows
+    return replace(model, rows=rows)
 
 
-def test_one_seed_that_fails_makes_the_cell_fail() -> None:
-    table = audit_table(findings(label_leaking=0.1, noise_better=0.2))
-    assert {cell: [check.name for check in checks] for cell, checks in failed_checks(table).items()} == {
-        ("mnist", "atda"): ["noise_better", "label_leaking"]
-    }
-    assert failures_in_words(table, DATASETS, DEFENSES) == "noise better: ATDA on MNIST. label leaking: ATDA on MNIST"
-    assert failures_in_words(audit_table(findings()), DATASETS, DEFENSES) == ""
+ALL, NONE = torch.ones(IMAGES, dtype=torch.bool), torch.zeros(IMAGES, dtype=torch.bool)
+WORST, ENTROPY_ONCE = {"loss": "worst"}, {"loss": "cross_entropy", "restarts": 1}
 
 
-def test_the_overview_shows_the_worst_seed() -> None:
-    wide = overview(audit_table(findings(catastrophic_overfitting=0.9)), "mnist", DEFENSES)
-    assert wide.loc["No catastrophic overfitting", "ATDA"] == "✗ fail 90.00 points (1 of 2 seeds)"
-    assert wide.loc["No catastrophic overfitting", "Vanilla"] == "✓ pass 0.00 points"
-    assert wide.shape == (len(CHECKS), 2)
+@pytest.mark.parametrize(
+    ("check", "changes"),
+    [
+        ("stronger_single_step", [("bim", ALL, {"iterate": TRACE.iterations})]),
+        ("restarts_matter", [("pgd", ALL, ENTROPY_ONCE)]),
+        ("margin_loss_better", [("pgd", NONE, {"loss": "margin", "restarts": 2})]),
+        ("gradient_free_better", [("pgd", ALL, WORST)]),
+        ("longer_pgd_better", [("pgd", ALL, WORST)]),
+        ("other_step_better", [("pgd", ALL, WORST)]),
+        ("autoattack_better", [("autoattack", NONE, {})]),
+        ("silent_success", [("bim", NONE, {"iterate": 1})]),
+        ("label_leaking", [("fgsm", ALL, {}), ("clean", NONE, {})]),
+        ("catastrophic_overfitting", [("fgsm", ALL, {}), ("pgd", ALL, ENTROPY_ONCE), ("pgd", NONE, WORST)]),
+    ],
+)
+def test_a_figure_that_cannot_be_fails_the_check_meant_for_it(check: str, changes: list[Change], sound: AuditedModel) -> None:
+    model = with_outcomes(sound, *changes)
+    assert verdict(check, model) == FAIL, MEASURES[check](model)
 
 
-def test_the_page_says_verdicts_reasons_and_what_the_paper_s_figures_give() -> None:
-    title, sections = page(audit_table(findings(catastrophic_overfitting=0.9)), DATASETS, DEFENSES, "20 epochs")
-    html, markdown = to_html(title, sections), to_markdown(title, sections)
-    for text in (html, markdown):
-        assert "183 pass, 0 warn, 1 fail" in text
-        assert "20 epochs" in text
-        assert "catastrophic overfitting: ATDA on MNIST" in text
-        for check in CHECKS.values():
-            assert check.title in text
-    assert html.count('<td class="fail">✗ fail 90.00 points') == 1
+def test_autoattack_is_compared_on_the_images_that_it_attacked(sound: AuditedModel) -> None:
+    one = torch.from_numpy(sound.evaluated("autoattack"))
+    one[one.nonzero()[0]] = False
+    found = MEASURES["autoattack_better"](with_outcomes(sound, ("autoattack", one, {})))
+    assert (found.value, found.examples) == (2 / IMAGES, IMAGES // 2)
 
 
-def test_the_paper_s_own_figures_are_audited_as_far_as_it_printed_them() -> None:
-    defenses = {"fgsm_adv": "FGSM-Adv", "atda": "ATDA", "proposed": "Proposed", "bim10_adv": "B10", "bim30_adv": "B30"}
-    found = audit_of_the_paper(DATASETS, defenses)
-    rows = {(row["data set"], row["classifier"], row["check"]): row["verdict"] for row in found.to_dict("records")}
-    assert rows["MNIST", "ATDA", "No label leaking"] == "~ warn", "97.90 under FGSM, 97.80 clean: chance cannot be told off"
-    assert rows["MNIST", "FGSM-Adv", "No catastrophic overfitting"] == "✗ fail", "98.65 under FGSM, 2.13 under BIM(30)"
-    assert rows["Fashion-MNIST", "Proposed", "Converged in iterations"] == "✗ fail", "70.74, then 66.03"
-    assert ("MNIST", "Proposed", "Converged in iterations") not in rows
-    assert ("MNIST", "Proposed", "No catastrophic overfitting") not in rows
+def test_noise_that_fools_where_pgd_does_not_is_seen(data: Examples, sound: AuditedModel) -> None:
+    """A model that gives up on whatever is no multiple of 1/255, and whose gradient says nothing of it."""
+
+    class OnlyBytes(Prototypes):
+        def forward(self, x: Tensor) -> Tensor:
+            moved = ((255 * x - (255 * x).round()).abs() > 0.01).flatten(1).any(dim=1, keepdim=True).detach()
+            return torch.where(moved, -1e6 * torch.eye(10)[data.y[0]], super().forward(x))
+
+    model = replace(with_outcomes(sound, ("pgd", ALL, WORST)), network=OnlyBytes(data))
+    assert verdict("noise_better", model) == FAIL
+
+
+def test_noise_is_uniform_and_of_signs_and_the_worst_counts(sound: AuditedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Tensor] = []
+    monkeypatch.setattr(AuditedModel, "logits", lambda self, x: seen.append(x) or Prototypes(self.data)(x))
+    MEASURES["noise_better"](sound)
+    assert len(seen) == 2 * AUDIT.noise_draws + 1, "each kind in each draw, and the worst once more"
+    x = sound.data.x[sound.evaluated("pgd", loss="worst").nonzero()[0]]
+    on_the_edge = [(((tried - x).abs() - 0.2).abs() < 1e-6) | (tried == 0) | (tried == 1) for tried in seen[:2]]
+    assert not on_the_edge[0].all(), "uniform"
+    assert on_the_edge[1].all(), "signs"
+
+
+@pytest.mark.parametrize(
+    ("check", "accuracy"),
+    [
+        ("budget_not_monotone", lambda pgd: 0.6 if pgd.epsilon == 0.4 else 0.2),
+        ("above_chance_at_half", lambda pgd: 0.2 if pgd.epsilon == 0.5 else 0.0),
+        ("above_zero_at_one", lambda pgd: 0.1 if pgd.epsilon == 1 else 0.0),
+        ("iterations_not_enough", lambda pgd: 0.1 if pgd.iterations == 40 else 0.2),
+        ("iterations_not_enough", lambda pgd: 0.3 if pgd.iterations == 40 else 0.2),
+        ("step_size_matters", lambda pgd: 0.3 if pgd.step_size == 0.1 else 0.2),
+        ("step_size_matters", lambda pgd: 0.1 if pgd.step_size == 0.05 else 0.2),
+    ],
+)
+def test_what_a_variant_of_pgd_gives_is_seen(
+    check: str, accuracy: Callable[[Pgd], float], sound: AuditedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AuditedModel, "correct_after", lambda model, pgd: np.arange(IMAGES) < accuracy(pgd) * IMAGES)
+    assert verdict(check, sound) == FAIL
+
+
+@pytest.mark.parametrize(
+    ("check", "variants"),
+    [
+        ("budget_not_monotone", [{"epsilon": epsilon, "step_size": epsilon / 8} for epsilon in (0.1, 0.3, 0.4, 0.5)]),
+        ("longer_pgd_better", [{"iterations": 40}]),
+        ("other_step_better", [{"step_size": 0.05}, {"step_size": 0.1}]),
+    ],
+)
+def test_pgd_is_varied_by_one_restart_of_larger_budgets_more_iterations_and_larger_steps(
+    check: str, variants: list[dict[str, float]], sound: AuditedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A larger budget has a larger step; PGD's own, 0.2, has been evaluated."""
+    asked, attack = [], Pgd.attack
+    monkeypatch.setattr(Pgd, "attack", lambda pgd, *arguments: asked.append(pgd) or attack(pgd, *arguments))
+    MEASURES[check](replace(sound))
+    for pgd, variant in zip(asked, variants, strict=True):
+        assert asdict(pgd) == pytest.approx({**asdict(PGD), "restarts": 1, **variant})
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 0.0])
+def test_a_gradient_that_is_no_use_is_counted(value: float, sound: AuditedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def useless(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        gradient = torch.ones_like(x)
+        gradient[0] = value
+        return gradient, model(x)
+
+    monkeypatch.setattr(measure, "input_gradient", useless)
+    assert MEASURES["zero_gradients"](sound).value == 2 / IMAGES, "one of each of two batches"

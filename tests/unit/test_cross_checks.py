@@ -3,65 +3,50 @@
 import importlib
 import warnings
 from collections.abc import Callable
-from typing import Any, Protocol
 
 import pytest
 import torch
 import torchattacks
 from torch import Tensor, nn
 
-from advtrain.attacks.gradient import bim, cross_entropy, fgsm, input_gradient, margin, pgd, predict
-from advtrain.networks.plain import initialise, small_cnn
+from advtrain.attacks.gradient import bim, cross_entropy, fgsm, input_gradient, margin
+from advtrain.attacks.pgd import pgd
+from advtrain.networks.plain import initialise, predict, small_cnn
 from agreement import agree
 
 ITERATIONS = 8
 
 
-class Oracle(Protocol):
-    """Another library's attacks, with our arguments."""
-
-    def fgsm(self, model: nn.Module, x: Tensor, y: Tensor, *, epsilon: float) -> Tensor: ...
-
-    def bim(self, model: nn.Module, x: Tensor, y: Tensor, *, epsilon: float, step_size: float, iterations: int) -> Tensor: ...
-
-    def pgd(self, model: nn.Module, x: Tensor, y: Tensor, *, epsilon: float, step_size: float, iterations: int) -> Tensor:
-        """From the clean images, without a random start."""
+Oracle = Callable[..., Tensor]
+"""Adversarial examples of another library: the attack's name, a model, images, labels, and our settings by their names."""
 
 
-class Foolbox:
-    def __init__(self) -> None:
-        with warnings.catch_warnings():  # of scipy's, about an import
-            warnings.simplefilter("ignore", DeprecationWarning)
-            self.foolbox = importlib.import_module("foolbox")
+def foolbox_oracle() -> Oracle:
+    with warnings.catch_warnings():  # of scipy's, about an import
+        warnings.simplefilter("ignore", DeprecationWarning)
+        foolbox = importlib.import_module("foolbox")
 
-    def fgsm(self, model: nn.Module, x: Tensor, y: Tensor, *, epsilon: float) -> Tensor:
-        return self.run(self.foolbox.attacks.LinfFastGradientAttack(random_start=False), model, x, y, epsilon)
-
-    def bim(self, model: nn.Module, x: Tensor, y: Tensor, *, epsilon: float, step_size: float, iterations: int) -> Tensor:
-        attack = self.foolbox.attacks.LinfBasicIterativeAttack(abs_stepsize=step_size, steps=iterations, random_start=False)
-        return self.run(attack, model, x, y, epsilon)
-
-    def pgd(self, model: nn.Module, x: Tensor, y: Tensor, *, epsilon: float, step_size: float, iterations: int) -> Tensor:
-        attack = self.foolbox.attacks.LinfPGD(abs_stepsize=step_size, steps=iterations, random_start=False)
-        return self.run(attack, model, x, y, epsilon)
-
-    def run(self, attack: Callable[..., Any], model: nn.Module, x: Tensor, y: Tensor, epsilon: float) -> Tensor:
-        x_adv, _, _ = attack(self.foolbox.PyTorchModel(model, bounds=(0, 1), device=x.device), x, y, epsilons=epsilon)
+    def attack(name: str, model: nn.Module, x: Tensor, y: Tensor, *, epsilon: float, **steps: float) -> Tensor:
+        kind = {"fgsm": "LinfFastGradientAttack", "bim": "LinfBasicIterativeAttack", "pgd": "LinfPGD"}[name]
+        theirs = {"step_size": "abs_stepsize", "iterations": "steps"}
+        settings = {theirs[key]: value for key, value in steps.items()}
+        run = getattr(foolbox.attacks, kind)(**settings, random_start=False)
+        x_adv, _, _ = run(foolbox.PyTorchModel(model, bounds=(0, 1), device=x.device), x, y, epsilons=epsilon)
         return x_adv
 
-
-class Torchattacks:
-    def fgsm(self, model: nn.Module, x: Tensor, y: Tensor, *, epsilon: float) -> Tensor:
-        return torchattacks.FGSM(model, eps=epsilon)(x, y)
-
-    def bim(self, model: nn.Module, x: Tensor, y: Tensor, *, epsilon: float, step_size: float, iterations: int) -> Tensor:
-        return torchattacks.BIM(model, eps=epsilon, alpha=step_size, steps=iterations)(x, y)
-
-    def pgd(self, model: nn.Module, x: Tensor, y: Tensor, *, epsilon: float, step_size: float, iterations: int) -> Tensor:
-        return torchattacks.PGD(model, eps=epsilon, alpha=step_size, steps=iterations, random_start=False)(x, y)
+    return attack
 
 
-@pytest.fixture(scope="module", params=[Foolbox, Torchattacks])
+def torchattacks_oracle() -> Oracle:
+    def attack(name: str, model: nn.Module, x: Tensor, y: Tensor, *, epsilon: float, **steps: float) -> Tensor:
+        theirs = {"step_size": "alpha", "iterations": "steps"}
+        settings = {theirs[key]: value for key, value in steps.items()} | ({"random_start": False} if name == "pgd" else {})
+        return getattr(torchattacks, name.upper())(model, eps=epsilon, **settings)(x, y)
+
+    return attack
+
+
+@pytest.fixture(scope="module", params=[foolbox_oracle, torchattacks_oracle])
 def oracle(request: pytest.FixtureRequest) -> Oracle:
     return request.param()
 
@@ -99,14 +84,14 @@ def test_the_images_have_what_attacks_differ_in(network: nn.Module, x: Tensor, y
 
 @pytest.mark.parametrize("epsilon", [0.3, 0.2])
 def test_fgsm_is_theirs(oracle: Oracle, network: nn.Module, x: Tensor, y: Tensor, epsilon: float) -> None:
-    assert agree(fgsm(network, x, y, epsilon=epsilon), oracle.fgsm(network, x, y, epsilon=epsilon))
+    assert agree(fgsm(network, x, y, epsilon=epsilon), oracle("fgsm", network, x, y, epsilon=epsilon))
 
 
 @pytest.mark.parametrize("epsilon", [0.3, 0.2])
 @pytest.mark.parametrize("path", [1.0, 2.5], ids=["of the paper", "longer than epsilon"])
 def test_bim_is_theirs(oracle: Oracle, network: nn.Module, x: Tensor, y: Tensor, epsilon: float, path: float) -> None:
     budget = {"epsilon": epsilon, "step_size": path * epsilon / ITERATIONS, "iterations": ITERATIONS}
-    assert agree(bim(network, x, y, **budget), oracle.bim(network, x, y, **budget))
+    assert agree(bim(network, x, y, **budget), oracle("bim", network, x, y, **budget))
 
 
 @pytest.mark.parametrize(("epsilon", "head_start"), [(0.3, 0.5), (0.2, 0.4)])
@@ -119,7 +104,7 @@ def test_pgd_without_a_random_start_is_theirs(
     y = torch.zeros(len(x), dtype=torch.int64)
     y[::10] = 9
     budget = {"epsilon": epsilon, "step_size": epsilon / ITERATIONS}
-    iterates = [x] + [oracle.pgd(network, x, y, **budget, iterations=k) for k in range(1, ITERATIONS + 1)]
+    iterates = [x] + [oracle("pgd", network, x, y, **budget, iterations=k) for k in range(1, ITERATIONS + 1)]
     margins = torch.stack([margin(predict(network, x_adv), y) for x_adv in iterates])
     fooled = margins > 0
     reached = torch.where(fooled.any(dim=0), fooled.int().argmax(dim=0), ITERATIONS)

@@ -1,13 +1,9 @@
-import platform
-import subprocess
-import sys
+import os
 
 import pytest
 import torch
 
-from advtrain.system import device
-from advtrain.results.checkpoint import LIBRARY
-from advtrain.system.device import describe_device, make_deterministic, select_device
+from advtrain.system.device import make_deterministic, numerics, prepare_device, select_device
 from advtrain.system.errors import InputError
 
 
@@ -26,43 +22,20 @@ def test_a_device_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) ->
         select_device("cuda")
 
 
-def test_the_cpu_s_description_names_its_model() -> None:
-    assert describe_device(torch.device("cpu")).startswith("cpu ")
-
-
 def test_on_a_cpu_nothing_global_is_switched() -> None:
-    make_deterministic(torch.device("cpu"))
-    assert not torch.are_deterministic_algorithms_enabled()
+    before = numerics(torch.device("cpu"))
+    assert prepare_device("cpu").type == "cpu"
+    assert numerics(torch.device("cpu")) == before
 
 
-def test_what_computes_keeps_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    called: list[bool] = []
-    monkeypatch.setattr(device, "keep_memory", lambda: called.append(True))
-    device.prepare_device("cpu")
-    assert called
-
-
-LARGE_TENSORS = """
-import resource, sys
-import torch
-from advtrain.system import device
-from advtrain.results.checkpoint import LIBRARY
-from advtrain.system.device import keep_memory
-if "keep" in sys.argv:
-    keep_memory()
-for _ in range(30):
-    torch.ones(1 << 24)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(10):
-    torch.ones(1 << 24)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-"""
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's allocator has the setting")
-def test_memory_that_is_kept_costs_no_new_pages() -> None:
-    def page_faults(*arguments: str) -> int:
-        command = [sys.executable, "-c", LARGE_TENSORS, *arguments]
-        return int(subprocess.check_output(command, cwd=LIBRARY.parent, text=True))
-
-    assert page_faults() > 1000 > 2 * page_faults("keep"), "64 MiB are 16,384 pages of 4 KiB"
+def test_another_device_computes_deterministically_and_without_tf32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    try:
+        make_deterministic(torch.device("cuda"))
+        found = numerics(torch.device("cpu"))
+        assert (found["deterministic"], found["tf32"]) == (True, False)
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    finally:
+        torch.use_deterministic_algorithms(False)

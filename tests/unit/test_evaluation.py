@@ -1,14 +1,31 @@
+"""The paper's own evaluations, which examples count as right, and the settings of every evaluation and of the audit.
+
+The rows are of batches of 40, the attacks that they are compared with take all images at once: that makes no difference.
+"""
+
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from advtrain.evaluation.outcomes import right_under, right_under_bim
 from advtrain.attacks.gradient import bim, bim_steps
+from advtrain.attacks.pgd import Pgd
+from advtrain.audit.measure import Audit
 from advtrain.data.examples import Examples
-from advtrain.evaluation.paper_attacks import fixed_step_bim, sweep_bim, trace_bim
+from advtrain.evaluation.auto_attack import AutoAttackSettings
+from advtrain.evaluation.outcomes import correct_after
+from advtrain.evaluation.paper_attacks import FixedStep, Sweep, Trace, fixed_step_bim, sweep_bim, trace_bim
+from advtrain.evaluation.pgd import PgdSettings, Strong
 from advtrain.networks.plain import initialise, small_cnn
+from advtrain.system.errors import InputError
+from advtrain.system.settings import read_settings
 
-BUDGET = {"epsilon": 0.2, "batch_size": 40}
+IMAGES = {"epsilon": 0.2, "examples": 96, "subset_seed": 0}
+
+
+def sweep(*iterations: int) -> Sweep:
+    return Sweep(**IMAGES, iterations=iterations, fixed_step=FixedStep(divisor=4, iterations=(4, 9)))
 
 
 @pytest.fixture(scope="module")
@@ -18,74 +35,42 @@ def network() -> nn.Module:
     return network.eval()
 
 
-def accuracy(network: nn.Module, x: Tensor, y: Tensor) -> int:
+def right(network: nn.Module, x: Tensor, y: Tensor) -> int:
     return int((network(x).argmax(dim=1) == y).sum())
 
 
 def test_the_sweep_has_clean_fgsm_and_each_bim_of_step_epsilon_over_n(network: nn.Module, examples: Examples) -> None:
-    rows = list(sweep_bim(network, examples, iterations=[1, 5], **BUDGET))
+    rows = list(sweep_bim(network, examples, sweep(1, 5), batch_size=40))
     assert [(row["attack"], row["iterations"]) for row in rows] == [("clean", 0), ("fgsm", 1), ("bim", 1), ("bim", 5)]
     assert [row["step_size"] for row in rows] == [0.0, 0.2, 0.2, 0.04]
     for row, n in ((rows[2], 1), (rows[3], 5)):
         x_adv = bim(network, examples.x, examples.y, epsilon=0.2, step_size=0.2 / n, iterations=n)
-        assert row["correct"] == accuracy(network, x_adv, examples.y)
+        assert row["correct"] == right(network, x_adv, examples.y)
         assert row["accuracy"] == row["correct"] / row["examples"] == row["correct"] / 96
-    assert rows[0]["correct"] == accuracy(network, examples.x, examples.y)
+    assert rows[0]["correct"] == right(network, examples.x, examples.y)
     assert rows[1]["correct"] == rows[2]["correct"], "FGSM is BIM of one step"
 
 
-def test_the_trace_has_each_iterate_of_one_attack(network: nn.Module, examples: Examples) -> None:
-    rows = list(trace_bim(network, examples, iterations=6, **BUDGET))
+def test_the_trace_has_each_iterate_of_one_attack_and_ends_where_the_sweep_is(network: nn.Module, examples: Examples) -> None:
+    rows = list(trace_bim(network, examples, Trace(**IMAGES, iterations=6), batch_size=40))
     assert [row["iterate"] for row in rows] == list(range(7))
-    expected = [accuracy(network, examples.x, examples.y)]
-    for x_adv, _ in bim_steps(network, examples.x, examples.y, epsilon=0.2, step_size=0.2 / 6, iterations=6):
-        expected.append(accuracy(network, x_adv, examples.y))
-    assert [row["correct"] for row in rows] == expected
+    steps = bim_steps(network, examples.x, examples.y, epsilon=0.2, step_size=0.2 / 6, iterations=6)
+    iterates = [examples.x, *(x_adv for x_adv, _ in steps)]
+    assert [row["correct"] for row in rows] == [right(network, x_adv, examples.y) for x_adv in iterates]
+    assert rows[-1] == list(sweep_bim(network, examples, sweep(6), batch_size=40))[-1]
 
 
-def test_the_trace_ends_where_the_sweep_is(network: nn.Module, examples: Examples) -> None:
-    (*_, last) = trace_bim(network, examples, iterations=5, **BUDGET)
-    (*_, swept) = sweep_bim(network, examples, iterations=[5], **BUDGET)
-    assert last == swept
-
-
-def test_with_a_fixed_step_more_iterations_go_on_from_where_fewer_end(network: nn.Module, examples: Examples) -> None:
+def test_with_a_fixed_step_more_iterations_continue_where_fewer_end(network: nn.Module, examples: Examples) -> None:
     """Unlike BIM(N) of epsilon / N a step, which all have the same length of path."""
-    rows = list(fixed_step_bim(network, examples, divisor=4, iterations=[4, 9], **BUDGET))
-    assert [(row["attack"], row["iterations"], row["iterate"]) for row in rows] == [
-        ("bim_fixed_step", 4, 4),
-        ("bim_fixed_step", 9, 9),
-    ]
+    rows = list(fixed_step_bim(network, examples, sweep(), batch_size=40))
+    assert [(row["attack"], row["iterations"], row["iterate"]) for row in rows] == [("bim_fixed_step", n, n) for n in (4, 9)]
     for row in rows:
         assert row["step_size"] == 0.05
         x_adv = bim(network, examples.x, examples.y, epsilon=0.2, step_size=0.05, iterations=row["iterations"])
-        assert row["correct"] == accuracy(network, x_adv, examples.y)
+        assert row["correct"] == right(network, x_adv, examples.y)
 
 
-def test_the_trace_costs_one_forward_pass_more_than_the_attack(network: nn.Module, examples: Examples) -> None:
-    calls: list[int] = []
-    handle = network.register_forward_hook(lambda module, arguments, output: calls.append(len(output)))
-    list(trace_bim(network, examples, iterations=10, epsilon=0.2, batch_size=96))
-    handle.remove()
-    assert calls == [96] * 11
-
-
-def test_the_outcome_does_not_depend_on_the_batch_size(network: nn.Module, examples: Examples) -> None:
-    small, middle, whole = (
-        right_under_bim(network, examples, epsilon=0.1, iterations=3, batch_size=size) for size in (7, 40, 96)
-    )
-    assert torch.equal(small, middle)
-    assert torch.equal(small, whole)
-
-
-def test_the_model_is_counted_in_evaluation_mode_and_keeps_its_mode(examples: Examples) -> None:
-    model = nn.Sequential(nn.Dropout(0.9), small_cnn()).train()
-    first = right_under(model, examples, lambda x, y: x, 96)
-    assert torch.equal(first, right_under(model, examples, lambda x, y: x, 96))
-    assert model.training
-
-
-def test_what_counts_is_the_answer_to_the_adversarial_example(examples: Examples) -> None:
+def test_what_counts_is_the_answer_to_the_adversarial_example() -> None:
     """As in the paper's columns: an image that the model gets wrong and the attack puts right counts as correct."""
 
     class BrightIsOne(nn.Module):
@@ -94,6 +79,49 @@ def test_what_counts_is_the_answer_to_the_adversarial_example(examples: Examples
             return torch.stack([0.5 - bright, bright - 0.5], dim=1)
 
     data = Examples(torch.full((3, 1, 28, 28), 0.4), torch.tensor([0, 1, 1]))
-    assert right_under(BrightIsOne(), data, lambda x, y: x, 3).sum() == 1
-    assert right_under(BrightIsOne(), data, lambda x, y: x + 0.2, 3).sum() == 2
-    assert right_under(BrightIsOne(), data, lambda x, y: x + 0.2 * y.view(-1, 1, 1, 1), 3).sum() == 3
+    assert correct_after(BrightIsOne(), data, lambda x, y: x, 3).sum() == 1
+    assert correct_after(BrightIsOne(), data, lambda x, y: x + 0.2, 3).sum() == 2
+    assert correct_after(BrightIsOne(), data, lambda x, y: x + 0.2 * y.view(-1, 1, 1, 1), 3).sum() == 3
+
+
+PGD = {"iterations": 40, "step_factor": 2.5, "restarts": 10, "seed": 0}
+RIGHT: dict[type, dict[str, Any]] = {
+    Sweep: {**IMAGES, "iterations": [1, 5], "fixed_step": {"divisor": 10, "iterations": [10, 40]}},
+    Trace: {**IMAGES, "iterations": 10},
+    Strong: {**IMAGES, "pgd": PGD},
+    AutoAttackSettings: {**IMAGES, "fab_square_examples": 96, "batch_size": 96, "seed": 0},
+    Audit: {**IMAGES, "pgd": PGD, "trace_iterations": 10, "square_queries": 100, "noise_draws": 2},
+}
+WRONG: list[tuple[type, dict[str, Any], str]] = [
+    (Sweep, {"epsilon": 0.0}, "epsilon is 0.0"),
+    (Sweep, {"iterations": [1, 2.5]}, r"iterations\[1\] is 2.5"),
+    (Sweep, {"iterations": [1, 0]}, "iterations is 0"),
+    (Sweep, {"fixed_step": {"divisor": 0, "iterations": [10]}}, "divisor is 0"),
+    (Sweep, {"fixed_step": {"divisor": 10, "iterations": [0]}}, "iterations is 0"),
+    (Sweep, {"fixed_step": {"iterations": [10]}}, "fixed_step.divisor"),
+    (Trace, {"iterations": 0}, "iterations is 0"),
+    (Trace, {"examples": True}, "examples is True"),
+    (Trace, {"subset_seed": None}, "subset_seed is None"),
+    (Strong, {"pgd": {**PGD, "iterations": -1}}, "iterations is -1"),
+    (Strong, {"pgd": {**PGD, "step_factor": "2.5"}}, "pgd.step_factor is '2.5'"),
+    (Strong, {"pgd": {**PGD, "restarts": 0}}, "restarts is 0"),
+    (Strong, {"pgd": {**PGD, "seed": -1}}, "seed is -1"),
+    (Strong, {"pgd": {**PGD, "momentum": 0.9}}, "pgd.momentum"),
+    (AutoAttackSettings, {"fab_square_examples": 97}, "fab_square_examples is 97"),
+    (AutoAttackSettings, {"batch_size": 0}, "batch_size is 0"),
+    (AutoAttackSettings, {"seed": -1}, "seed is -1"),
+    *((Audit, {count: 0}, f"{count} is 0") for count in ("trace_iterations", "square_queries", "noise_draws")),
+]
+
+
+@pytest.mark.parametrize(("kind", "wrong", "named"), WRONG, ids=[f"{kind.__name__} {wrong}" for kind, wrong, _ in WRONG])
+def test_a_wrong_setting_is_one_line_that_names_its_key(kind: type, wrong: dict[str, Any], named: str) -> None:
+    assert read_settings(kind, RIGHT[kind]).examples == 96
+    with pytest.raises(InputError, match=named) as error:
+        read_settings(kind, {**RIGHT[kind], **wrong})
+    assert "\n" not in str(error.value)
+
+
+def test_a_step_of_pgd_is_its_factor_times_epsilon_over_the_iterations() -> None:
+    expected = Pgd(epsilon=0.2, step_size=2.5 * 0.2 / 40, iterations=40, restarts=10, seed=0, batch_size=250)
+    assert read_settings(PgdSettings, PGD).attack(0.2, 250) == expected

@@ -15,15 +15,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from advtrain.attacks.gradient import gradient as attacks
-from advtrain.training.trainer import timing, trainer as training
-from advtrain.attacks.gradient import bim, bim_steps, cross_entropy, fgsm, pgd, predict, project, random_starts
+from advtrain.attacks import gradient, pgd, square
+from advtrain.attacks.gradient import bim, bim_steps, cross_entropy, fgsm, project
+from advtrain.attacks.pgd import Attacked, Pgd, random_starts
 from advtrain.data.examples import Examples
-from advtrain.evaluation.paper_attacks import Pgd, trace_bim
-from advtrain.networks.plain import initialise, small_cnn
-from advtrain.training.trainer import EpochRecord, Plan, Trainer, train
+from advtrain.evaluation import auto_attack
+from advtrain.evaluation.paper_attacks import Trace, trace_bim
+from advtrain.evaluation.pgd import PgdSettings
+from advtrain.networks.plain import initialise, predict, small_cnn
+from advtrain.training import timing, trainer
+from advtrain.training.plan import EpochRecord
+from advtrain.training.run import train
+from advtrain.training.timing import Timing
+from advtrain.training.trainer import Trainer
 from agreement import agree
 from synthetic import Linear, Noisy
+from trainings import plan
 
 RULES = Path(__file__).parents[2] / "rules"
 TOLERANCE = 1e-6
@@ -64,21 +71,15 @@ def levels(*brightness: float) -> Tensor:
     return torch.tensor(brightness).view(-1, 1, 1, 1)
 
 
-def pgd_in_place(x: Tensor, y: Tensor, starts: list[Tensor]) -> attacks.Attacked:
+def pgd_in_place(x: Tensor, y: Tensor, starts: list[Tensor]) -> Attacked:
     """PGD on `Brightness` whose steps are too small to matter: only the starts do."""
     budget = {"epsilon": 0.3, "step_size": 1e-9, "iterations": 1}
-    return pgd(Brightness(), x, y, loss=cross_entropy, **budget, starts=starts, batch_size=len(x))
-
-
-def plan(**changes: object) -> Plan:
-    settings = {"method": "proposed", "step_divisor": 10, "reset_epochs": 4, "labels": "ground_truth"}
-    standard = {"network": "small_cnn", "epsilon": 0.3, "epochs": 3, "batch_size": 32, "learning_rate": 1e-3}
-    return Plan(**{**standard, "defense": settings, "monitor_examples": 8, "monitor_iterations": 1, **changes})
+    return pgd.pgd(Brightness(), x, y, loss=cross_entropy, **budget, starts=starts, batch_size=len(x))
 
 
 def weights(seed: int, data: Examples) -> Tensor:
     """All weights after an epoch with a seed."""
-    trained = train(plan(epochs=1), data.first(32), [seed]).weights[seed]
+    trained = train(plan("proposed", epochs=1, seeds=(seed,)), data.first(32)).weights[seed]
     return torch.cat([tensor.flatten() for tensor in trained.values()])
 
 
@@ -86,17 +87,17 @@ def test_01_the_last_update_is_never_evaluated(examples: Examples) -> None:
     sign = torch.ones(28, 28)
     sign[14:] = -1
     model, x, y = Linear(0.01 * sign), 0.5 + 0.25 * sign.expand(4, 1, 28, 28), torch.zeros(4, dtype=torch.int64)
-    budget = {"epsilon": 0.3, "iterations": 3}
 
     def holds(right_after: Callable[[], list[int]]) -> bool:
         """Three steps of 0.1 give four iterates, and it is the last that crosses the 0.25 to the boundary."""
         return right_after() == [4, 4, 4, 0]
 
     def right_where_a_step_starts() -> list[int]:
-        steps = bim_steps(model, x, y, **budget, step_size=0.1)
+        steps = bim_steps(model, x, y, epsilon=0.3, step_size=0.1, iterations=3)
         return [int((logits.argmax(dim=1) == y).sum()) for _, logits in steps]
 
-    assert holds(lambda: [row["correct"] for row in trace_bim(model, Examples(x, y), **budget, batch_size=4)])
+    trace = Trace(epsilon=0.3, examples=4, subset_seed=0, iterations=3)
+    assert holds(lambda: [row["correct"] for row in trace_bim(model, Examples(x, y), trace, batch_size=4)])
     assert not holds(right_where_a_step_starts)
 
     def reaches_epsilon(steps_taken: int) -> bool:
@@ -171,7 +172,7 @@ def test_05_the_last_restart_counts_and_not_the_worst() -> None:
     x, y = levels(0.6, 0.9), torch.tensor([1, 1])
     starts = [levels(0.55, 0.8), levels(0.45, 0.7), levels(0.58, 0.85)]
 
-    def holds(attack: Callable[[Tensor, Tensor, list[Tensor]], attacks.Attacked]) -> bool:
+    def holds(attack: Callable[[Tensor, Tensor, list[Tensor]], Attacked]) -> bool:
         """The second start fools the model on the first image, and comes nearest to it on the second."""
         attacked = attack(x, y, starts)
         worst = torch.allclose(attacked.x_adv, levels(0.45, 0.7), atol=TOLERANCE)
@@ -220,15 +221,14 @@ def test_08_a_budget_by_default_that_does_not_reach_epsilon() -> None:
     def by_default(model: nn.Module, x: Tensor, y: Tensor, *, epsilon: float, step_size: float = 0.01) -> Tensor:
         return bim(model, x, y, epsilon=epsilon, step_size=step_size, iterations=10)
 
-    public = [function for name, function in inspect.getmembers(attacks, inspect.isfunction) if not name.startswith("_")]
-    assert {bim, bim_steps, fgsm, pgd, random_starts} <= set(public)
-    assert [function.__name__ for function in (*public, Pgd) if not holds(function)] == []
+    functions = [member for module in (gradient, pgd, square) for member in inspect.getmembers(module, inspect.isfunction)]
+    public = {function for name, function in functions if not name.startswith("_")}
+    assert {bim, bim_steps, fgsm, pgd.pgd, random_starts, square.square} <= public
+    assert [function.__name__ for function in (*public, Pgd, PgdSettings) if not holds(function)] == []
     assert not holds(by_default)
 
 
 def test_09_an_example_at_epsilon_is_over_it_by_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
-    from advtrain.evaluation.paper_attacks import auto_attack as autoattack
-
     def holds() -> bool:
         """AutoAttack's examples count, though in float32 the length of a step of epsilon may be above epsilon."""
         x = torch.linspace(0.21, 0.49, 100).view(-1, 1, 1, 1).expand(-1, 1, 28, 28)
@@ -236,10 +236,10 @@ def test_09_an_example_at_epsilon_is_over_it_by_rounding(monkeypatch: pytest.Mon
         package.run_standard_evaluation = lambda x, y, batch_size: (x + 0.3, y)
         data = Examples(x, torch.zeros(100, dtype=torch.int64))
         standing = torch.ones(100, dtype=torch.bool)
-        return not autoattack._withstands(package, data, torch.arange(100), standing).any()
+        return not auto_attack._withstands(package, data, torch.arange(100), standing).any()
 
     assert holds()
-    monkeypatch.setattr("advtrain.attacks.TOLERANCE", 0.0)
+    monkeypatch.setattr("advtrain.attacks.gradient.TOLERANCE", 0.0)
     assert not holds()
 
 
@@ -277,7 +277,7 @@ def test_11_the_global_random_state_is_reseeded(examples: Examples) -> None:
 
     strong = Pgd(epsilon=0.3, step_size=0.1, iterations=1, restarts=2, seed=0, batch_size=2)
     assert holds(lambda data: strong.attack(Brightness(), data, "margin"))
-    assert holds(lambda data: train(plan(epochs=1), data, [0]))
+    assert holds(lambda data: train(plan("proposed", epochs=1), data))
     assert not holds(reseeded)
 
 
@@ -299,24 +299,26 @@ def test_13_a_resumed_run_has_lost_some_of_its_state(examples: Examples, monkeyp
     class KilledError(Exception):
         pass
 
-    def kill(record: EpochRecord, done: int, seconds_left: float) -> None:
+    def kill(record: EpochRecord, done: int) -> None:
         if done == 3:
             raise KilledError
 
+    settings = plan("proposed")
+    (seed,) = settings.seeds
     states: list[dict] = []
     with pytest.raises(KilledError):
-        train(plan(), examples, [0], save=lambda state: states.append(copy.deepcopy(state)), watch=kill)
-    straight = train(plan(), examples, [0]).weights[0]
+        train(settings, examples, save=lambda state: states.append(copy.deepcopy(state)), watch=kill)
+    straight = train(settings, examples).weights[seed]
     load_state_dict = Trainer.load_state_dict
 
     def holds(lost: str | None) -> bool:
-        """A run that goes on after the second epoch, with a part of its state as a new run has it, ends with the same bits."""
+        """A run resumed after the second epoch, with a part of its state as a new run has it, ends with the same bits."""
 
         def load(trainer: Trainer, state: dict) -> None:
             load_state_dict(trainer, {key: trainer.state_dict()[key] if key == lost else state[key] for key in state})
 
         monkeypatch.setattr(Trainer, "load_state_dict", load)
-        resumed = train(plan(), examples, [0], resume_from=copy.deepcopy(states[-1])).weights[0]
+        resumed = train(settings, examples, resume_from=copy.deepcopy(states[-1])).weights[seed]
         return all(torch.equal(tensor, resumed[name]) for name, tensor in straight.items())
 
     assert holds(lost=None)
@@ -328,16 +330,18 @@ def test_13_a_resumed_run_has_lost_some_of_its_state(examples: Examples, monkeyp
 
 def test_14_the_clock_is_read_while_the_device_works_or_evaluates(examples: Examples, monkeypatch: pytest.MonkeyPatch) -> None:
     events: list[str] = []
+    steps = timing.WARM_UP + 1  # the shortest warm-up
     clock, step, time_steps = timing.time.perf_counter, Trainer.step, timing._time_steps
     monkeypatch.setattr(timing, "synchronise", lambda device: events.append("wait"))
     monkeypatch.setattr(timing.time, "perf_counter", lambda: events.append("read") or clock())
     monkeypatch.setattr(Trainer, "step", lambda trainer, index: events.append("step") or step(trainer, index))
-    monkeypatch.setattr(training, "right_under_bim", lambda *a, **k: events.append("evaluate") or torch.ones(1))
+    monkeypatch.setattr(trainer, "correct_after_bim", lambda *a, **k: events.append("evaluate") or torch.ones(1))
 
     def holds() -> bool:
         events.clear()
-        timing.time_epochs({"proposed": Trainer(plan(), examples, [0])}, blocks=1, steps_per_block=2)
-        return events == ["wait", "read", "step", "step", "wait", "read"] * 2
+        trainers = {"proposed": Trainer(plan("proposed"), examples, [0])}
+        timing.time_epochs(trainers, Timing(blocks=1, steps_per_block=steps, threads=1))
+        return events == ["wait", "read", *["step"] * steps, "wait", "read"] * 2
 
     def without_waiting(trainer: Trainer, stream: Iterator[Tensor], steps: int) -> float:
         start = timing.time.perf_counter()

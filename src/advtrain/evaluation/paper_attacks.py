@@ -45,6 +45,11 @@ class Sweep(OnTestImages):
     """The numbers N."""
     fixed_step: FixedStep
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for n in self.iterations:
+            check_at_least_one("iterations", n)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Trace(OnTestImages):
@@ -52,6 +57,10 @@ class Trace(OnTestImages):
 
     iterations: int
     """The number N."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_at_least_one("iterations", self.iterations)
 
 
 def sweep_bim(model: nn.Module, data: Examples, sweep: Sweep, *, batch_size: int) -> Iterator[Row]:

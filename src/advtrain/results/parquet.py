@@ -47,13 +47,16 @@ def read_table(path: Path) -> pa.Table:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise InputError(f"{path}: not a Parquet file, or a damaged one ({error})") from None
+        raise InputError(f"{path}: not a Parquet file, or a damaged one ({' '.join(str(error).split())})") from None
 
 
 def read_provenance(path: Path) -> Provenance:
     """Provenance of a table that `write_table` wrote; raises as `read_table`."""
     metadata = read_table(path).schema.metadata or {}
-    return Provenance.from_content(json.loads(metadata.get(PROVENANCE_KEY, b"{}")))
+    try:
+        return Provenance.from_content(json.loads(metadata.get(PROVENANCE_KEY, b"{}")))
+    except (ValueError, AttributeError) as error:
+        raise InputError(f"{path}: its provenance is damaged ({error})") from None
 
 
 def read_provenances(paths: Iterable[Path]) -> dict[str, Provenance]:

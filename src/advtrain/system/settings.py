@@ -32,7 +32,11 @@ def read_settings(kind: type[T], values: object, section: str = "") -> T:
         if name not in values and field.default is MISSING and field.default_factory is MISSING:
             raise InputError(f"{at}{name} is missing")
     types_of = get_type_hints(kind)
-    return kind(**{name: read_value(types_of[name], value, f"{at}{name}") for name, value in values.items()})
+    read = {name: read_value(types_of[name], value, f"{at}{name}") for name, value in values.items()}
+    try:
+        return kind(**read)
+    except InputError as error:
+        raise InputError(f"{at}{error}") from None
 
 
 def read_value(kind: Any, value: Any, name: str) -> Any:

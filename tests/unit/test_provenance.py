@@ -1,0 +1,135 @@
+"""What made a result: settings, commit, versions and numerics, and the same of all that it was made of."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+import torch
+
+from advtrain.results.code import SRC
+from advtrain.results.parquet import read_provenance, read_provenances, read_table, write_table
+from advtrain.results.provenance import made_by
+from advtrain.system.device import numerics
+from trainings import PLAN
+
+CPU = torch.device("cpu")
+SAY_COMMIT_TWICE = """
+from advtrain.results.provenance import made_by
+for _ in range(2):
+    print(made_by({}).record["commit"], flush=True)
+    input()
+"""
+COMMITTED = ["src/advtrain/__init__.py", "config/config.yaml", "docs/results/cpu/table1.md", "README.md"]
+
+
+def git(folder: Path, *arguments: str) -> None:
+    subprocess.run(["git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@b", *arguments], check=True)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A folder with the module in it, of which `commit` makes a git repository."""
+    for name in (*COMMITTED, "src/advtrain/results/__init__.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("# as committed")
+    (tmp_path / "src/advtrain/results/provenance.py").write_text((SRC / "advtrain/results/provenance.py").read_text())
+    return tmp_path
+
+
+def commit(checkout: Path) -> None:
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "a change"]):
+        git(checkout, *command)
+
+
+def commits(checkout: Path, meanwhile: Callable[[], object] = lambda: None) -> list[str]:
+    """The commit that a process names twice, and what is done in between."""
+    command, pipe = [sys.executable, "-c", SAY_COMMIT_TWICE], subprocess.PIPE
+    with subprocess.Popen(command, cwd=checkout / "src", stdin=pipe, stdout=pipe, text=True) as process:
+        first = process.stdout.readline()
+        meanwhile()
+        rest, _ = process.communicate("\n\n")
+    return (first + rest).split()
+
+
+def test_the_commit_is_the_one_at_the_start_of_the_process(checkout: Path) -> None:
+    def edit_and_commit() -> None:
+        (checkout / "config/config.yaml").write_text("changed")
+        commit(checkout)
+        (checkout / "config/config.yaml").write_text("changed again")
+
+    assert commits(checkout, edit_and_commit) == ["unknown"] * 2, "there was no repository"
+    dirty, *_ = before = commits(checkout, lambda: commit(checkout))
+    assert before == [dirty] * 2
+    assert dirty.endswith("-dirty")
+    clean, *_ = after = commits(checkout, edit_and_commit)
+    assert after == [clean] * 2
+    assert len(clean) == 40
+    assert not dirty.startswith(clean)
+
+
+@pytest.mark.parametrize(("changed", "marked"), zip([*COMMITTED, "notes.txt"], [True, True, False, False, False], strict=True))
+def test_the_commit_is_marked_where_code_or_configuration_differ_from_it(changed: str, marked: bool, checkout: Path) -> None:
+    commit(checkout)
+    (checkout / changed).write_text("# changed")
+    assert commits(checkout)[0].endswith("-dirty") == marked
+
+
+def test_versions_threads_tf32_and_determinism_are_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = made_by({}, numerics=numerics(CPU))
+    assert made.record["device"].startswith("cpu ")
+    assert made.record["threads"] == torch.get_num_threads()
+    assert {"python", "torch", "numpy", "pyautoattack"} <= made.record["versions"].keys()
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
+    monkeypatch.setattr(torch, "are_deterministic_algorithms_enabled", lambda: True)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", not torch.backends.cudnn.allow_tf32)
+    changed = made_by({}, numerics=numerics(CPU))
+    assert {key for key in made.record if changed.record[key] != made.record[key]} == {"threads", "deterministic", "tf32"}
+    assert changed.digest != made.digest
+
+
+def test_inputs_are_stored_once_however_many_paths_lead_to_them() -> None:
+    model = made_by({"epsilon": 0.3})
+    evaluations = {name: made_by({"attack": name}, inputs={"model": model}) for name in ("fgsm", "bim")}
+    table = made_by({}, inputs={"evaluations": made_by({}, inputs=evaluations), "again": evaluations["bim"], "model": model})
+    assert len(table.others) == 4
+    assert table.others[table.record["inputs"]["again"]] == evaluations["bim"].record
+    for record in table.records():
+        assert set(record.get("inputs", {}).values()) <= table.others.keys()
+
+
+def test_a_table_reads_back_with_its_provenance_and_equal_runs_give_equal_bytes(tmp_path: Path) -> None:
+    """In whatever order settings and inputs are named, and wherever the file is."""
+    inputs = {name: made_by({name: 1}) for name in ("strong", "sweep")}
+    made = made_by({"epsilon": 0.3, "seeds": [0, 1]}, numerics=numerics(CPU), inputs=inputs)
+    again = made_by({"seeds": [0, 1], "epsilon": 0.3}, numerics=numerics(CPU), inputs=dict(reversed(inputs.items())))
+    table = pa.table({"accuracy": [0.75, 0.5], "defense": ["atda", "proposed"]})
+    files = [tmp_path / "mnist" / "t.parquet", tmp_path / "u.parquet"]
+    for file, provenance in zip(files, (made, again), strict=True):
+        write_table(table, file, provenance)
+        assert read_table(file).to_pydict() == table.to_pydict()
+        assert read_provenance(file) == made
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert read_provenances(files[:1]) == {"mnist/t": made}
+
+
+def test_a_table_of_the_whole_run_is_small(tmp_path: Path) -> None:
+    """84 rows: seven checks of each of twelve models, which were evaluated by four scripts and audited."""
+    bits, audited = numerics(CPU), {}
+    for dataset, defense in product(("mnist", "fmnist"), ("vanilla", "fgsm_adv", "atda", "proposed", "bim10_adv", "bim30_adv")):
+        cell = {"dataset": dataset, "defense": defense, "epsilon": 0.3, "examples": 10_000, "subset_seed": 0}
+        model = made_by({**vars(PLAN), **cell}, numerics=bits)
+        tables = {
+            name: made_by({**cell, "attack": name, "iterations": [1, 2, 5, 10, 30]}, numerics=bits, inputs={"model": model})
+            for name in ("sweep", "trace", "strong", "autoattack")
+        }
+        evaluated = made_by({}, inputs=tables)
+        audited[f"{dataset}/{defense}"] = made_by(cell, numerics=bits, inputs={"model": model, "evaluations": evaluated})
+    made = made_by({"scale": "small_cnn, 80 epochs, 60,000 images"}, inputs=audited)
+    assert len(made.others) > 80
+    rows = {"cell": sorted(audited) * 7, "check": [f"check {n // 12}" for n in range(84)], "value": [n / 84 for n in range(84)]}
+    write_table(pa.table(rows), tmp_path / "audit.parquet", made)
+    assert (tmp_path / "audit.parquet").stat().st_size < 60_000
