@@ -60,7 +60,7 @@ def described(error):
     return " ".join(error.message.split())
 
 
-def wrong_together(config):
+def cross_key_errors(config):
     """What no schema can say: keys that are right alone and wrong together."""
     for section in ("datasets", "defenses"):
         names = list(config[section])
@@ -91,18 +91,21 @@ def wrong_together(config):
         given = [choice[key] for choice in choices]
         for value in sorted({value for value in given if given.count(value) > 1}):
             yield "variants.choices: two have the {} {!r}".format(key, value)
-    for name, defense in config["defenses"].items():
-        yield from wrong_recipe(config, "defenses.{}.training".format(name), defense["training"])
-        yield from broken_cycle(config, "defenses.{}.training".format(name), defense["training"])
+    recipes = {name: defense["training"] for name, defense in config["defenses"].items()}
+    errors = [line for name, own in recipes.items() for line in recipe_errors(config, "defenses.{}.training".format(name), own)]
+    yield from errors or (line for choice in choices for line in choice_errors(config, choice))
+    for name, own in recipes.items():
+        yield from cycle_error(config, "defenses.{}.training".format(name), own)
         for choice in choices:
             tried = name in choice.get("defenses", config["variants"]["defenses"])
             if tried and choice["training"].keys() & {"epochs", "reset_epochs"}:
-                changed = {**defense["training"], **choice["training"]}
-                yield from broken_cycle(config, "variants.choices, {}: {}".format(choice["name"], name), changed)
+                yield from cycle_error(
+                    config, "variants.choices, {}: {}".format(choice["name"], name), own | choice["training"]
+                )
 
 
-def wrong_recipe(config, at, recipe):
-    """A line for each key of a defense's `training` that neither `training` nor its method has, and for each that is missing."""
+def recipe_errors(config, at, recipe):
+    """A line for each key of a defense's `training` that neither `training` nor its method has, and for each missing one."""
     method = recipe["method"]
     if not Path(SRC, METHODS, "{}.py".format(method)).is_file():
         methods = sorted(
@@ -110,14 +113,28 @@ def wrong_recipe(config, at, recipe):
         )
         yield "{}.method: there is no src/{}/{}.py; {}".format(at, METHODS, method, nearest(method, methods))
         return
-    own, common = settings_of(method), {"network", *config["training"]} - {"checkpoint_epochs"}
+    own, common = settings_of(method), common_keys(config)
     for key in sorted(recipe.keys() - own - common - {"method"}):
         yield "{}.{}: {} has no such setting; {}".format(at, key, method, nearest(key, sorted(own | common)))
     for key in sorted(own - recipe.keys() - common):
         yield "{}.{} is missing, a setting of {}".format(at, key, method)
 
 
-def broken_cycle(config, at, recipe):
+def choice_errors(config, choice):
+    """A line for each key of a choice of `variants` that none of its defenses has."""
+    tried = choice.get("defenses", config["variants"]["defenses"])
+    methods = {config["defenses"][name]["training"]["method"] for name in tried if name in config["defenses"]}
+    known = common_keys(config).union(*map(settings_of, methods))
+    for key in sorted(choice["training"].keys() - known):
+        yield "variants.choices, {}: no defense has the setting {}; {}".format(choice["name"], key, nearest(key, sorted(known)))
+
+
+def common_keys(config):
+    """The keys that a defense's `training` may override."""
+    return {"network", *config["training"]} - {"checkpoint_epochs"}
+
+
+def cycle_error(config, at, recipe):
     """A line if a training would end within a cycle of resets, where robustness is low."""
     epochs, reset = recipe.get("epochs", config["training"]["epochs"]), recipe.get("reset_epochs")
     if reset and epochs > reset and epochs % reset:
@@ -131,7 +148,7 @@ def wrong(config):
         for error in VALIDATOR.iter_errors(config)
         if (words := described(error))
     ]
-    return lines or list(wrong_together(config))
+    return lines or list(cross_key_errors(config))
 
 
 read_text_values(config)
