@@ -1,4 +1,4 @@
-# quick: the laptop-scale pipeline, to the end. all: the paper's scale. test, lint: what CI runs.
+# env: the environment alone. quick: the laptop-scale pipeline, to the end. all: the paper's scale. test, lint: what CI runs.
 # test-faults: kills, full disks, failing networks, a real Slurm; a few minutes on two cores.
 # bench: how fast it is, compared with other libraries and plain loops, as docs/benchmarks.md; below six minutes on two cores.
 # Each works on a fresh clone with Python 3.11 to 3.13, git and make: it makes .venv and installs the locked dependencies.
@@ -10,7 +10,9 @@ export PYTHONUNBUFFERED := 1
 # With this set, every job would compile torch's Python files again, which takes longer than many jobs.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: quick all test test-faults lint bench lock clean
+.PHONY: env quick all test test-faults lint bench lock clean
+
+env: .venv/installed
 
 quick: .venv/installed
 	snakemake --cores $(CORES) --configfile config/quick.yaml -- all

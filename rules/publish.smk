@@ -4,7 +4,7 @@ Input: the tables and figures of a run.
 Output: docs/results/{name of the results' folder}/, a copy of each; about.md, about_variants.md and about_ablation.md,
 what made them.
 
-No rule asks for these, and no file there is written by hand: `snakemake --configfile config/quick.yaml -- publish`.
+No rule asks for these, and no file there is written by hand: `snakemake --cores 2 --configfile config/quick.yaml -- publish`.
 """
 
 RESULTS = Path(config["pathvars"]["results"])
