@@ -51,8 +51,8 @@ class Trainer:
         for network, generator in zip(networks, self.generators, strict=True):
             initialise(network, generator)
         self.network: nn.Module = (Ensemble(networks) if len(networks) > 1 else networks[0]).to(device)
-        # A CUDA graph reads the rate from the device at every replay.
-        self.rate = torch.tensor(plan.rate(0), device=device) if cuda_graph else plan.rate(0)
+        # With a schedule the rate is on the device, where a CUDA graph reads it at every replay.
+        self.rate = torch.tensor(plan.rate(0), device=device) if plan.schedule else plan.learning_rate
         self.optimiser = _optimiser(plan, self.network, self.rate, cuda_graph=cuda_graph)
         self.defense = registry.create(plan.defense, epsilon=plan.epsilon)
         self.defense.random = SeededRandom(self.seeds, device)
@@ -186,13 +186,8 @@ class Trainer:
 
     def _set_rate(self, epoch: float) -> None:
         """Set the learning rate of the next step; nothing to do where it is constant."""
-        if not self.plan.schedule:
-            return
         if isinstance(self.rate, Tensor):
             self.rate.fill_(self.plan.rate(epoch))
-        else:
-            for group in self.optimiser.param_groups:
-                group["lr"] = self.plan.rate(epoch)
 
     def _sums(self) -> Tensor:
         """The sums of each step of the epoch so far, [steps, 3, S]."""
