@@ -165,7 +165,9 @@ def report_options(**settings):
         named = [(name, [files] if isinstance(files, str) else files) for name, files in input.items()]
         given = [(name, file) for name, files in named if name not in ("script", "code", "after") for file in files]
         given += [("output", file) for file in output]
-        given += [(name, value if isinstance(value, str) else json.dumps(value)) for name, value in settings.items()]
+        given += [
+            (name, value if isinstance(value, str) else to_json(value, sort_keys=False)) for name, value in settings.items()
+        ]
         given += [("labels", to_json(LABELS, sort_keys=False))]
         return " ".join("--{} {}".format(name.replace("_", "-"), shlex.quote(value)) for name, value in given)
 

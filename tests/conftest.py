@@ -1,13 +1,16 @@
 """Data and models for all tests."""
 
+import importlib
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import settings
 from torch import nn
 
+from advtrain import defenses
 from advtrain.data.examples import Examples
 from synthetic import synthetic_images
 
@@ -17,9 +20,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not {"finished_run", "finished"} & set(getattr(item, "fixturenames", ())))
 
 
-torch.set_num_threads(1)  # the tests run beside other jobs, and the models are tiny
-settings.register_profile("beside other jobs", settings(), deadline=None)
-settings.load_profile("beside other jobs")
+torch.set_num_threads(1)  # the models are tiny, and several tests run at once
+settings.register_profile("busy machine", settings(), deadline=None)
+settings.load_profile("busy machine")
 
 
 @pytest.fixture(autouse=True)
@@ -44,3 +47,11 @@ def smooth_model() -> nn.Module:
     for parameter in model.parameters():
         parameter.data = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
     return model
+
+
+@pytest.fixture
+def random_start(monkeypatch: pytest.MonkeyPatch) -> type:
+    """The method random_start, as if its file were among those of the defenses."""
+    monkeypatch.setattr(defenses, "__path__", [*defenses.__path__, str(Path(__file__).parent / "methods")])
+    found: type = importlib.import_module(f"{defenses.__name__}.random_start").RandomStart
+    return found

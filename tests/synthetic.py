@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from advtrain.data.idx import write_idx
-from advtrain.results.parquet import Row, evaluation_row
+from advtrain.evaluation.table import Row, evaluation_row
 
 TRAIN, TEST = 192, 64
 
 
 def synthetic_images(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Ten classes that a small network can learn: a bright 6x6 square at a place of the class's own, on noise."""
+    """Ten classes that a small network can learn: a bright 6x6 square on noise, whose place tells the class."""
     random = np.random.default_rng(seed)
     labels = np.arange(n) % 10
     images = random.integers(0, 60, (n, 28, 28))

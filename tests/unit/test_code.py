@@ -11,9 +11,10 @@ from types import ModuleType
 import pytest
 
 from advtrain.defenses import registry
-from advtrain.results.code import METHODS, SRC, code_digest, imported_files, settings_of, source_files
+from advtrain.results.code import METHODS, SRC, imported_files, settings_of, source_files
 from trainings import RECIPES
 
+Loaded = Callable[[], set[str]]
 SCRIPTS = sorted(file.stem for file in SRC.glob("*.py"))
 
 
@@ -27,7 +28,7 @@ def imported_from(file: Path, name: str) -> ModuleType:
 
 
 @pytest.fixture
-def nothing_imported() -> Iterator[Callable[[], set[str]]]:
+def nothing_imported() -> Iterator[Loaded]:
     """As if nothing below src/ had been imported; tells what has been since, by file."""
 
     def ours() -> dict[str, Path]:
@@ -42,9 +43,7 @@ def nothing_imported() -> Iterator[Callable[[], set[str]]]:
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_a_script_depends_on_what_python_imports_except_command_lines_and_storage(
-    script: str, nothing_imported: Callable[[], set[str]]
-) -> None:
+def test_a_script_depends_on_what_it_imports_but_for_command_lines_and_storage(script: str, nothing_imported: Loaded) -> None:
     imported_from(SRC / f"{script}.py", "script")
     files = nothing_imported()
     assert imported_files(f"{script}.py") == files
@@ -64,23 +63,23 @@ def code_of(copy: Path) -> ModuleType:
 
 
 @pytest.mark.parametrize(
-    ("file", "script", "methods", "counts"),
+    ("file", "scripts", "counts"),
     [
-        ("advtrain/system/device.py", "train", "proposed", True),
-        ("advtrain/system/device.py", "sweep_bim", "", True),
-        ("advtrain/system/device.py", "autoattack", "", True),
-        ("advtrain/defenses/proposed.py", "train", "proposed", True),
-        ("advtrain/defenses/proposed.py", "train", "atda", False),
-        ("train.py", "train", "proposed", True),
-        ("advtrain/results/provenance.py", "train", "proposed", False),
-        ("cli/command.py", "train", "proposed", False),
+        ("advtrain/system/device.py", "train sweep_bim autoattack", True),
+        ("advtrain/defenses/proposed.py", "train", True),
+        ("advtrain/defenses/atda.py", "train", False),
+        ("advtrain/results/provenance.py", "train sweep_bim autoattack", False),
+        ("cli/command.py", "train", False),
+        ("train.py", "train", True),
     ],
 )
-def test_the_digest_changes_with_the_files_that_count(file: str, script: str, methods: str, counts: bool, copy: Path) -> None:
-    before = code_of(copy).code_digest(script, *methods.split())
-    assert before == code_digest(script, *methods.split()), "wherever it lies"
+def test_the_digest_changes_with_the_files_that_count(file: str, scripts: str, counts: bool, copy: Path) -> None:
+    def digests() -> list[str]:
+        return [code_of(copy).code_digest(script, *["proposed"] * (script == "train")) for script in scripts.split()]
+
+    before = digests()
     (copy / file).write_text((copy / file).read_text() + "\n# changed\n")
-    assert (code_of(copy).code_digest(script, *methods.split()) != before) == counts
+    assert [old != new for old, new in zip(before, digests(), strict=True)] == [counts] * len(before)
 
 
 def test_a_file_counts_whose_name_only_begins_as_that_of_the_command_lines(copy: Path) -> None:
@@ -89,22 +88,15 @@ def test_a_file_counts_whose_name_only_begins_as_that_of_the_command_lines(copy:
     assert "clips.py" in code_of(copy).source_files("train")
 
 
-def test_the_settings_of_a_method_are_those_that_it_is_made_with() -> None:
-    for recipe in RECIPES.values():
-        method = recipe["defense"]["method"]
-        made = type(registry.create(recipe["defense"], epsilon=0.3))
-        assert settings_of(method) == inspect.signature(made).parameters.keys() - {"epsilon"}
-
-
-def test_a_method_that_extends_another_has_its_settings_or_those_that_it_names_itself(copy: Path) -> None:
+def test_the_settings_of_a_method_are_those_that_it_or_what_it_extends_is_made_with(copy: Path) -> None:
     extends = "from advtrain.defenses.{0} import {1}\n\n\nclass Mine({1}):\n    several_seeds = False\n"
     own = "\n    def __init__(self, *, epsilon: float, decay: float) -> None: ...\n"
-    for method, text in {
-        "first": extends.format("proposed", "Proposed"),
-        "second": extends.format("first", "Mine"),
-        "third": extends.format("proposed", "Proposed") + own,
-    }.items():
-        (copy / METHODS / f"{method}.py").write_text(text)
+    (copy / METHODS / "first.py").write_text(extends.format("proposed", "Proposed"))
+    (copy / METHODS / "second.py").write_text(extends.format("first", "Mine"))
+    (copy / METHODS / "third.py").write_text(extends.format("second", "Mine") + own)
+    for recipe in RECIPES.values():
+        made = type(registry.create(recipe["defense"], epsilon=0.3))
+        assert settings_of(recipe["defense"]["method"]) == inspect.signature(made).parameters.keys() - {"epsilon"}
     code = code_of(copy)
     assert code.settings_of("first") == code.settings_of("second") == settings_of("proposed")
     assert code.settings_of("third") == {"decay"}

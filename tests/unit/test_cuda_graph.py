@@ -5,8 +5,8 @@ tensors that they read and wrote, and calls them again on those, which is what a
 """
 
 import contextlib
-from collections.abc import Callable
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -50,8 +50,10 @@ class Recording(TorchDispatchMode):
         self.has_run = True
 
     def drawn_from(self) -> set[int]:
-        """The generators that a kernel drew from."""
-        return {id(leaf) for call in self.calls for leaf in tree_leaves(call[1:3]) if isinstance(leaf, torch.Generator)}
+        """Seeds of the generators that a kernel drew from."""
+        return {
+            leaf.initial_seed() for call in self.calls for leaf in tree_leaves(call[1:3]) if isinstance(leaf, torch.Generator)
+        }
 
 
 WAITING = {"_local_scalar_dense", "nonzero", "masked_select", "unique_dim", "_unique2", "equal", "is_nonzero"}
@@ -72,24 +74,14 @@ def waiting(recording: Recording) -> set[str]:
     return found
 
 
-class Stream:
-    def wait_stream(self, other: object) -> None:
-        pass
-
-
 @pytest.fixture
 def recordings(monkeypatch: pytest.MonkeyPatch) -> list[Recording]:
     """CUDA's recorder replaced by `Recording`; all that were made."""
     made: list[Recording] = []
-
-    def graph() -> Recording:
-        made.append(Recording())
-        return made[-1]
-
-    monkeypatch.setattr(torch.cuda, "CUDAGraph", graph)
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: made.append(Recording()) or made[-1])
     monkeypatch.setattr(torch.cuda, "graph", lambda recording: recording)
-    monkeypatch.setattr(torch.cuda, "Stream", Stream)
-    monkeypatch.setattr(torch.cuda, "current_stream", Stream)
+    for name in ("Stream", "current_stream"):
+        monkeypatch.setattr(torch.cuda, name, Mock())
     monkeypatch.setattr(torch.cuda, "stream", lambda stream: contextlib.nullcontext())
     return made
 
@@ -107,7 +99,7 @@ def test_training_from_a_recording_gives_the_same_weights_and_history(
     for seed, weights in plain.weights().items():
         assert_same_tensors(recorded.weights()[seed], weights)
     (recording,) = recordings
-    assert recording.drawn_from() <= {id(generator) for generator in recording.generators}
+    assert recording.drawn_from() <= {generator.initial_seed() for generator in recording.generators}
     assert bool(recording.drawn_from()) == (name == "random_start")
 
 
@@ -132,23 +124,9 @@ def test_no_kernel_of_a_step_waits_for_the_device(name: str, examples: Examples,
     assert not waiting(recording)
 
 
-MASK = torch.tensor([True, False, True])
-
-
-@pytest.mark.parametrize(
-    "step",
-    [
-        lambda x: x.sum().item(),
-        lambda x: bool(x.sum() > 0),
-        lambda x: x[MASK],
-        lambda x: x.index_put_((MASK,), torch.zeros(())),
-        lambda x: x.nonzero(),
-        lambda x: x + torch.tensor([1.0, 2.0, 3.0]),
-        lambda x: x.to("cpu", copy=True),
-    ],
-    ids=["number", "condition", "selection", "assignment to a selection", "positions", "from the host", "to the host"],
-)
-def test_a_kernel_that_waits_would_be_seen(step: Callable[[Tensor], object]) -> None:
-    with Recording() as recording:
-        step(torch.ones(3))
-    assert waiting(recording)
+def test_a_kernel_that_waits_would_be_seen() -> None:
+    mask = torch.tensor([True, False, True])
+    for step in (lambda x: x.sum().item(), lambda x: x[mask], lambda x: torch.tensor([1.0]), lambda x: x.to("cpu", copy=True)):
+        with Recording() as recording:
+            step(torch.ones(3))
+        assert waiting(recording)

@@ -1,7 +1,5 @@
 """Several seeds trained at once are the seeds trained one by one."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -16,20 +14,13 @@ from advtrain.networks.ensemble import Ensemble
 from advtrain.networks.plain import NETWORKS, initialise, new_network
 from advtrain.system.errors import InputError
 from advtrain.training import run, trainer
-from advtrain.training.plan import EpochRecord
 from advtrain.training.run import groups, train
 from advtrain.training.trainer import Trainer
 from agreement import largest_difference
-from trainings import RECIPES, assert_same_bits, plan, states_of, stop_at_every_step
+from trainings import RECIPES, plan, states_of
 
 SEEDS = [3, 4, 5]
 CUDA, CPU = torch.device("cuda"), torch.device("cpu")
-
-
-@pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seeds are trained together, as on a GPU."""
-    monkeypatch.setattr(run, "is_quicker_together", lambda device: True)
 
 
 def networks_of(name: str) -> list[nn.Sequential]:
@@ -110,42 +101,23 @@ def test_an_epoch_of_all_seeds_is_an_epoch_of_each(name: str, examples: Examples
             assert largest_difference(weights[key], tensor) < 0.02
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_a_training_stopped_after_every_step_ends_with_the_bits_of_a_straight_one(
-    name: str, examples: Examples, tmp_path: Path, at_once: None
-) -> None:
-    all_seeds = plan(name, seeds=tuple(SEEDS))
-    stopped, stops = stop_at_every_step(all_seeds, examples, tmp_path / "checkpoint")
-    assert stops == 3 * 3, "the seeds take their steps together"
-    assert_same_bits(stopped, train(all_seeds, examples))
-
-
-def test_half_trained_seeds_are_asked_for_together(examples: Examples, at_once: None) -> None:
+def test_half_trained_seeds_are_asked_for_together(examples: Examples, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "is_quicker_together", lambda device: True)
     after_one_epoch = states_of(plan("vanilla", seeds=(3, 4)), examples)[0]
     with pytest.raises(InputError, match="seeds 3, 4 are half trained at once, but only 4 of them"):
         train(plan("vanilla", seeds=(4, 5)), examples, resume_from=after_one_epoch)
-    seen: list[tuple[int, int, int]] = []
-
-    def watch(record: EpochRecord, done: int) -> None:
-        seen.append((record.seed, record.epoch, done))
-
-    trained = train(plan("vanilla", seeds=(5, 4, 3)), examples, resume_from=after_one_epoch, watch=watch)
-    assert seen == [(3, 2, 3), (4, 2, 4), (3, 3, 5), (4, 3, 6), (5, 1, 7), (5, 2, 8), (5, 3, 9)]
-    assert [(record.seed, record.epoch) for record in trained.history] == [(s, e) for s in (5, 4, 3) for e in (1, 2, 3)]
+    history = train(plan("vanilla", seeds=(5, 4, 3), epochs=2), examples, resume_from=after_one_epoch).history
+    assert [(record.seed, record.epoch) for record in history] == [(s, e) for s in (5, 4, 3) for e in (1, 2)]
 
 
-def test_the_seeds_share_the_time_of_an_epoch(examples: Examples, monkeypatch: pytest.MonkeyPatch, at_once: None) -> None:
+def test_seeds_share_an_epoch_s_seconds_and_not_a_broken_loss(examples: Examples, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(1000))
     monkeypatch.setattr(trainer.time, "perf_counter", lambda: float(next(clock)))
-    history = train(plan("vanilla", seeds=(3, 4)), examples).history
-    assert [record.seconds for record in history] == [0.5] * 6, "a second for both"
-
-
-def test_a_loss_that_is_no_number_names_its_seed(examples: Examples) -> None:
     training = Trainer(plan("vanilla"), examples, SEEDS)
+    assert [record.seconds for record in training.train_epoch()] == [1 / 3] * 3, "a second for all"
     with torch.no_grad():
         training.network.stacked[0][1] = float("nan")
-    with pytest.raises(InputError, match="the loss of seed 4 became nan in epoch 1, step 1"):
+    with pytest.raises(InputError, match="the loss of seed 4 became nan in epoch 2, step 1"):
         training.train_epoch()
 
 
@@ -157,20 +129,11 @@ def test_seeds_are_trained_at_once_on_a_gpu_if_the_defense_knows_of_seeds(monkey
     assert groups(plan("proposed"), SEEDS, CUDA) == [[3], [4], [5]]
 
 
-@pytest.mark.parametrize(
-    "layers",
-    [
-        (nn.Conv2d(1, 4, 3, bias=False), nn.Flatten(), nn.Linear(4 * 26**2, 10)),
-        (nn.Conv2d(1, 4, 3, padding_mode="reflect"), nn.Flatten(), nn.Linear(4 * 26**2, 10)),
-        (nn.Conv2d(1, 4, 3), nn.Dropout(), nn.Flatten(), nn.Linear(4 * 26**2, 10)),
-        (shared := nn.Conv2d(1, 1, 3), shared, nn.Flatten(), nn.Linear(24**2, 10)),
-    ],
-    ids=["without a bias", "with other padding", "with dropout", "with a layer twice"],
-)
-def test_a_network_that_cannot_be_stacked_is_trained_on_one_seed_at_a_time(
-    layers: tuple[nn.Module, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with pytest.raises(InputError, match="an ensemble is made of"):
-        Ensemble([nn.Sequential(*layers)])
-    monkeypatch.setitem(NETWORKS, "other", lambda: nn.Sequential(*layers))
-    assert groups(plan("vanilla", network="other"), SEEDS, CUDA) == [[3], [4], [5]]
+def test_a_network_that_cannot_be_stacked_is_trained_on_one_seed_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    twice, dense = nn.Conv2d(1, 1, 3), nn.Linear(24**2, 10)
+    for layers in ([nn.Conv2d(1, 1, 5, bias=False)], [nn.Conv2d(1, 1, 5), nn.Dropout()], [twice, twice]):
+        network = nn.Sequential(*layers, nn.Flatten(), dense)
+        with pytest.raises(InputError, match="an ensemble is made of"):
+            Ensemble([network])
+        monkeypatch.setitem(NETWORKS, "other", lambda network=network: network)
+        assert groups(plan("vanilla", network="other"), SEEDS, CUDA) == [[3], [4], [5]]

@@ -12,30 +12,22 @@ class Gone(io.StringIO):
         raise BrokenPipeError
 
 
-def show(console: io.StringIO, epochs: int, seeds: int = 1, trained: int = 0) -> tuple[list[str], list[str]]:
-    """What the log and the console say of a training, whose first epochs an earlier run may have trained."""
-    shown = Progress("mnist/proposed", epochs, seeds, log := io.StringIO(), console)
-    for done in range(trained + 1, epochs * seeds + 1):
-        shown(EpochRecord((done - 1) // epochs, (done - 1) % epochs + 1, 0.5, 0.9, 0.8, 0.7, 60.0), done)
-    return log.getvalue().splitlines(), console.getvalue().splitlines()
-
-
-@pytest.mark.parametrize(("epochs", "seeds", "milestones"), [(20, 1, 10), (80, 5, 10), (3, 1, 3), (15, 1, 10)])
-def test_the_log_has_a_line_an_epoch_and_the_console_one_a_tenth(epochs: int, seeds: int, milestones: int) -> None:
-    log, console = show(io.StringIO(), epochs, seeds)
-    assert (len(log), len(console)) == (epochs * seeds, milestones)
-
-
-@pytest.mark.parametrize("trained", [0, 5])
-def test_a_line_tells_cell_seed_epoch_accuracies_and_the_time_left(trained: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("epochs", "seeds", "trained", "tenths"), [(20, 1, 0, 10), (80, 5, 0, 10), (3, 1, 0, 3), (20, 1, 10, 5)], ids=str
+)
+def test_the_log_has_a_line_an_epoch_with_the_time_left_and_the_console_one_a_tenth(
+    epochs: int, seeds: int, trained: int, tenths: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An earlier run may have trained some; a console that is gone ends no training."""
     minutes = iter(range(0, 10**6, 60))
     monkeypatch.setattr(progress.time, "perf_counter", lambda: float(next(minutes)))
-    log, console = show(io.StringIO(), 10, trained=trained)
-    for words in ("mnist/proposed", "seed 0", "epoch 7/10", "0.5000", "90.0%", "80.0%", "70.0%", "0:03:00"):
-        assert words in log[6 - trained]
-    assert console[6 - trained] == f" 70% of {log[6 - trained]}"
-
-
-def test_a_console_that_is_gone_does_not_end_a_training() -> None:
-    log, _ = show(Gone(), 2)
-    assert len(log) == 2
+    log, console = io.StringIO(), io.StringIO()
+    for streams in ((log, console), (Gone(), Gone())):
+        show = Progress("mnist/proposed", epochs, seeds, *streams)
+        for done in range(trained + 1, epochs * seeds + 1):
+            show(EpochRecord((done - 1) // epochs, (done - 1) % epochs + 1, 0.5, 0.9, 0.8, 0.7, 60.0), done)
+    lines, milestones = log.getvalue().splitlines(), console.getvalue().splitlines()
+    assert (len(lines), len(milestones)) == (epochs * seeds - trained, tenths)
+    assert milestones[-1] == f"100% of {lines[-1]}"
+    for words in ("mnist/proposed", f"seed {seeds - 1}", f"epoch {epochs - 1}/{epochs}", "0.5", "90", "80", "70", "0:01:00"):
+        assert words in lines[-2]

@@ -1,8 +1,6 @@
-"""Random numbers in a training come from its seeds: it can be repeated and resumed, and no other seed disturbs it."""
+"""A defense's random numbers come from its seed alone, so a training can be repeated; test_training.py resumes one."""
 
 import random
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,10 +10,9 @@ from torch import Tensor
 from advtrain.data.examples import Examples
 from advtrain.system.errors import InputError
 from advtrain.system.randomness import SeededRandom
-from advtrain.training import run
 from advtrain.training.run import train
 from advtrain.training.trainer import Trainer
-from trainings import assert_same_bits, plan, stop_at_every_step
+from trainings import assert_same_bits, plan
 
 SEEDS = [3, 4, 5]
 CPU = torch.device("cpu")
@@ -49,42 +46,21 @@ def test_each_seed_draws_the_same_numbers_alone_again_and_with_others(draws: lis
     assert_same_bits(train(plan("random_start"), examples), train(plan("random_start"), examples))
 
 
-@pytest.mark.parametrize("at_once", [False, True])
-def test_a_training_stopped_after_every_step_draws_on_where_it_was(
-    at_once: bool, draws: list[Tensor], examples: Examples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(run, "is_quicker_together", lambda device: at_once)
-    two_seeds = plan("random_start", seeds=(3, 4))
-    stopped, stops = stop_at_every_step(two_seeds, examples, tmp_path / "checkpoint")
-    assert stops == (9 if at_once else 18)
-    drawn = torch.stack(draws)
-    draws.clear()
-    assert_same_bits(stopped, train(two_seeds, examples))
-    assert torch.equal(drawn, torch.stack(draws))
-
-
 def test_draws_have_their_distribution_and_are_not_those_of_the_order_of_the_images() -> None:
     like = torch.empty(3, 100_000)
     uniform, normal = SeededRandom(SEEDS, CPU).uniform(like), SeededRandom(SEEDS, CPU).normal(like)
-    assert uniform.min() >= 0
-    assert uniform.max() < 1
+    assert 0 <= uniform.min() < uniform.max() < 1
     assert uniform.mean(1).tolist() == pytest.approx([0.5] * 3, abs=0.01)
-    assert normal.mean(1).tolist() == pytest.approx([0] * 3, abs=0.02)
-    assert normal.std(1).tolist() == pytest.approx([1] * 3, abs=0.02)
-    for row, seed in zip(uniform, SEEDS, strict=True):
-        assert not torch.equal(row, torch.rand(100_000, generator=torch.Generator().manual_seed(seed)))
+    assert [*normal.mean(1), *normal.std(1)] == pytest.approx([0] * 3 + [1] * 3, abs=0.02)
+    assert not torch.equal(uniform[0], torch.rand(100_000, generator=torch.Generator().manual_seed(SEEDS[0])))
 
 
-GLOBAL_GENERATORS: dict[str, Callable[[], object]] = {
-    "torch": lambda: torch.rand(1),
-    "NumPy": lambda: np.random.rand(),
-    "Python": random.random,
-}
+GLOBAL_GENERATORS = {"torch": lambda: torch.rand(1), "NumPy": lambda: np.random.rand(), "Python": random.random}
 
 
 @pytest.mark.parametrize("place", ["start_training", "start_epoch", "outcome"])
 @pytest.mark.parametrize("name", GLOBAL_GENERATORS)
-def test_a_defense_that_draws_from_a_global_generator_is_refused_by_name(
+def test_a_draw_from_a_global_generator_is_refused_by_name(
     name: str, place: str, examples: Examples, random_start: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original = getattr(random_start, place)

@@ -73,23 +73,26 @@ def test_a_contrast_weighs_its_terms() -> None:
     assert -1 <= found.lower < found.mean < found.upper <= 1
 
 
-def test_a_median_s_interval_is_from_order_statistics() -> None:
+def test_a_median_s_interval_is_from_order_statistics_which_five_repeats_do_not_give() -> None:
     """Of 20 the 6th and the 15th (Conover 1999, the sign test's binomial), and one outlier moves neither."""
     values = np.arange(1.0, 21.0)
     values[-1] = 1e6
     found = median_of_repeats(values)
     assert (found.mean, found.lower, found.upper) == (10.5, 6, 15)
-
-
-def test_five_repeats_do_not_tell_a_median() -> None:
     few, enough = median_of_repeats(np.arange(5.0)), median_of_repeats(np.arange(6.0))
     assert (few.mean, math.isnan(few.lower), math.isnan(few.upper)) == (2, True, True)
     assert (enough.lower, enough.upper) == (0, 5)
 
 
 @pytest.mark.parametrize("wrong", [rows(1).iloc[:0], pd.concat([rows(1), rows(2)])])
-def test_a_figure_has_one_row_for_each_seed_and_other_seeds_are_not_paired(wrong: pd.DataFrame) -> None:
+def test_a_figure_has_one_row_for_each_seed(wrong: pd.DataFrame) -> None:
     with pytest.raises(InputError, match="one row for each seed"):
         accuracy(wrong)
-    with pytest.raises(InputError, match="different seeds"):
-        difference(rows(900, 910), rows(900, 910, 920))
+
+
+def test_only_the_seeds_that_both_have_are_paired() -> None:
+    three, two = rows(900, 912, 500), rows(890, 900)
+    assert difference(three, two) == difference(three.iloc[:2], two)
+    assert difference(three, two.iloc[1:]) == difference(three.iloc[1:2], two.iloc[1:])
+    with pytest.raises(InputError, match="seed in common"):
+        difference(three.iloc[2:], two)

@@ -11,46 +11,43 @@ from advtrain.results.code import SRC
 from cli.stopping import SIGNALS, WhyStop
 
 JOB = """
-import sys, time
-import click
+import pathlib, sys, time
 from cli.command import Command
 from cli.stopping import WhyStop
 
-@click.command(cls=Command)
-@click.argument("seconds", type=int)
-def main(seconds):
+def main():
     with WhyStop() as why_stop:
-        Path("waiting").touch()
-        deadline = time.monotonic() + seconds
+        pathlib.Path("waiting").touch()
+        deadline = time.monotonic() + int(sys.argv[1])
         while not why_stop() and time.monotonic() < deadline:
             time.sleep(0.01)
     print(why_stop())
 
-main()
+Command("main", callback=main)([])
 """
 
 
+@pytest.mark.parametrize("ignored", [False, True], ids=["heeded", "ignored, as under nohup"])
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_is_a_reason_unless_it_is_ignored_and_does_not_end_the_process(number: signal.Signals) -> None:
-    """SIGHUP is ignored under nohup, SIGINT in a background job."""
-    for handler, reason in ((signal.default_int_handler, number.name), (signal.SIG_IGN, None)):
-        before = signal.signal(number, handler)
-        try:
-            with WhyStop() as why_stop:
-                assert why_stop() is None
-                os.kill(os.getpid(), number)
-                assert why_stop() == reason
-                os.kill(os.getpid(), signal.SIGTERM)
-                assert why_stop() == (reason or ("SIGTERM" if number != signal.SIGTERM else None)), "it stays the first"
-            assert signal.getsignal(number) == handler
-        finally:
-            signal.signal(number, before)
+def test_a_signal_is_a_reason_unless_it_is_ignored(number: signal.Signals, ignored: bool) -> None:
+    handler = signal.SIG_IGN if ignored else signal.default_int_handler
+    before = {other: signal.signal(other, handler) for other in SIGNALS}
+    try:
+        with WhyStop() as why_stop:
+            assert why_stop() is None
+            os.kill(os.getpid(), number)
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert why_stop() == (None if ignored else number.name), "it stays the first"
+        assert all(signal.getsignal(other) == handler for other in SIGNALS)
+    finally:
+        for other, former in before.items():
+            signal.signal(other, former)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent's death")
 @pytest.mark.parametrize(
     ("parent", "seconds", "reason"),
-    [("until test -e waiting; do sleep 0.1; done; kill -9 $$", 60, "SIGTERM"), ("wait", 1, "None")],
+    [("until test -e waiting || ! kill -0 $!; do sleep 0.1; done; kill -9 $$", 60, "SIGTERM"), ("wait", 1, "None")],
     ids=["a parent that is killed", "a parent that lives"],
 )
 def test_a_script_gets_sigterm_when_its_parent_dies(parent: str, seconds: int, reason: str, tmp_path: Path) -> None:

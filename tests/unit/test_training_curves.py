@@ -37,7 +37,6 @@ def curves(figure: Figure, panel: int) -> list[list[float]]:
 def test_a_column_is_a_data_set_and_its_panels_are_the_attack_from_outside_and_the_defense_s_own() -> None:
     axes = drawn().axes
     assert [axis.get_title() for axis in axes] == ["(a) MNIST", "(b) Fashion-MNIST", "(c) MNIST", "(d) Fashion-MNIST"]
-    assert {axis.get_xlabel() for axis in axes} == {"Epoch"}
     assert ["BIM(7)" in axis.get_ylabel() for axis in axes] == [True, True, False, False]
     assert ["own" in axis.get_ylabel() for axis in axes] == [False, False, True, True]
 
@@ -50,12 +49,11 @@ def test_a_line_is_the_mean_over_seeds_in_percent_and_a_defense_that_makes_no_ex
     assert [curve[0] for curve in curves(figure, 2)] == pytest.approx([49 + 2 + 20, 49 + 2 + 40])
 
 
-def test_a_band_is_from_the_lowest_seed_to_the_highest_and_one_seed_has_none() -> None:
-    bands = drawn().axes[0].collections
-    corners = bands[0].get_paths()[0].vertices
-    at_epoch_5 = corners[corners[:, 0] == 5][:, 1]
-    assert (at_epoch_5.min(), at_epoch_5.max()) == pytest.approx((5, 9))
-    assert all(len(band.get_paths()) == 0 for axis in drawn(seeds=(0,)).axes for band in axis.collections)
+def test_a_band_is_from_the_lowest_seed_to_the_highest_and_that_of_one_seed_has_no_height() -> None:
+    for figure, highest in ((drawn(), 9), (drawn(seeds=(0,)), 5)):
+        corners = figure.axes[0].collections[0].get_paths()[0].vertices
+        at_epoch_5 = corners[corners[:, 0] == 5][:, 1]
+        assert (at_epoch_5.min(), at_epoch_5.max()) == pytest.approx((5, highest))
 
 
 def test_each_defense_has_another_marker_and_the_colour_that_figure_1_gives_it() -> None:

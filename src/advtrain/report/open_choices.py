@@ -1,6 +1,7 @@
 """Choices that the paper leaves open, each tried alone: which of them brings our figures nearest to the paper's Table I."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -38,22 +39,9 @@ def variants_table(
             tried.insert(1, (fixed_step, stepped, defense))
             for choice, table, classifier in tried:
                 for column, printed in zip(paper.COLUMNS, paper.TABLE_1.get(defense, {}).get(dataset, ()), strict=False):
-                    cell = select(table, dataset, classifier, column)
-                    found = statistics.accuracy(cell)
-                    figures = found.percent()
-                    rows.append(
-                        {
-                            "dataset": dataset,
-                            "defense": defense,
-                            "choice": choice,
-                            "column": column,
-                            **figures,
-                            "seeds": found.seeds,
-                            "examples": cell["examples"].iloc[0],
-                            "paper": printed,
-                            "difference": figures["mean"] - printed,
-                        }
-                    )
+                    figure = statistics.figure(select(table, dataset, classifier, column))
+                    key: dict[str, Any] = {"dataset": dataset, "defense": defense, "choice": choice, "column": column}
+                    rows.append(key | figure | {"paper": printed, "difference": figure["mean"] - printed})
     return pd.DataFrame(rows)
 
 

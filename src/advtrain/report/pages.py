@@ -1,7 +1,7 @@
 """Pages of text and tables, as Markdown, HTML and LaTeX."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -30,20 +30,15 @@ class Section:
     """Whether the table's index is a column to read."""
 
 
+def grid(table: pd.DataFrame, texts: Iterable[str], index: str, columns: str) -> pd.DataFrame:
+    """A text for each row of a table, arranged by two of its columns, both in the table's order."""
+    wide = table.assign(text=list(texts)).pivot(index=index, columns=columns, values="text")
+    return wide.loc[table[index].unique(), table[columns].unique()].rename_axis(index=None, columns=None)
+
+
 def to_markdown(title: str, sections: Sequence[Section]) -> str:
     """A page of Markdown, without a heading if the title is empty; every text shows as it is."""
-    return join_markdown(
-        escape_markdown(title),
-        [
-            Section(
-                escape_markdown(section.heading),
-                escape_markdown(section.text),
-                None if section.table is None else _map_text(section.table, escape_markdown),
-                section.index,
-            )
-            for section in sections
-        ],
-    )
+    return join_markdown(escape_markdown(title), [_map_section(section, escape_markdown) for section in sections])
 
 
 def join_markdown(title: str, sections: Sequence[Section]) -> str:
@@ -87,14 +82,12 @@ def to_html(title: str, sections: Sequence[Section]) -> str:
 def to_latex(sections: Sequence[Section]) -> str:
     """The tables of some sections for LaTeX with the package booktabs, a float each; the text without a table ends them."""
     parts = []
-    for section in sections:
+    for section in (_map_section(section, _escape_latex) for section in sections):
         if section.table is None:
-            parts.append(_escape_latex(section.text) + "\n")
-            continue
-        escaped = _map_text(section.table, _escape_latex)
-        layout = "l" * section.index + "r" * section.table.shape[1]
-        caption = _escape_latex(section.heading)
-        parts.append(escaped.to_latex(index=section.index, caption=caption, column_format=layout))
+            parts.append(section.text + "\n")
+        else:
+            layout = "l" * section.index + "r" * section.table.shape[1]
+            parts.append(section.table.to_latex(index=section.index, caption=section.heading, column_format=layout))
     return "\n".join(parts)
 
 
@@ -117,7 +110,10 @@ def _escape_latex(text: str) -> str:
     return f"{{}}{escaped}" if escaped[:1] in {"[", "*"} else escaped  # a row's end before it would take it for an argument
 
 
-def _map_text(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
-    """Change each text of a table, headings of rows and columns included."""
-    changed = table.map(change).rename(columns=change)
-    return changed.rename(index=change) if table.index.inferred_type == "string" else changed
+def _map_section(section: Section, change: Callable[[str], str]) -> Section:
+    """Change each text of a section, headings of a table's rows and columns included."""
+    table = section.table
+    if table is not None:
+        names = change if table.index.inferred_type == "string" else None
+        table = table.map(change).rename(index=names, columns=change)
+    return Section(change(section.heading), change(section.text), table, section.index)

@@ -7,7 +7,7 @@ import pandas as pd
 from advtrain.report import statistics
 from advtrain.report.columns import ATTACKS, select
 from advtrain.report.labels import Labels
-from advtrain.report.pages import Section
+from advtrain.report.pages import Section, grid
 
 
 def differences(evaluations: pd.DataFrame, labels: Labels) -> pd.DataFrame:
@@ -29,22 +29,22 @@ def differences(evaluations: pd.DataFrame, labels: Labels) -> pd.DataFrame:
     ):
         found = statistics.difference(*(select(evaluations, dataset, name, column) for name in (defense, less)))
         key = {"dataset": dataset, "column": column, "defense": defense, "less": less}
-        rows.append({**key, **found.percent(), "seeds": found.seeds})
+        rows.append({**key, **found.percent()})
     return pd.DataFrame(rows)
 
 
 def page(table: pd.DataFrame, labels: Labels) -> list[Section]:
     """The page of the differences: a row for each pair, a cell of text for each attack."""
-    text = table.assign(
-        pair=[f"{labels.defenses[a]} less {labels.defenses[b]}" for a, b in zip(table["defense"], table["less"], strict=True)],
-        text=[f"{row.mean:+.2f} ({row.lower:+.1f} to {row.upper:+.1f})" for row in table.itertuples()],
+    seeds = int(table["seeds"].max())
+    note = (
+        f"Points of test accuracy, paired by {'seed' if seeds > 1 else 'image'}: {statistics.how_sure(seeds)}. "
+        "A difference shows where its interval excludes 0."
     )
-    paired = "seed" if table["seeds"].max() > 1 else "image (of one seed, which leaves out the variation between seeds)"
-    note = f"Points of test accuracy with 95% intervals, paired by {paired}. A difference shows where its interval excludes 0."
+    titles = labels.defenses
     sections = []
     for dataset, title in labels.datasets.items():
-        wide = text[text["dataset"] == dataset].pivot(index="pair", columns="column", values="text")
-        sections.append(
-            Section(title, table=wide.loc[text["pair"].unique(), list(ATTACKS)].rename_axis(index=None, columns=None))
-        )
+        rows = table[table["dataset"] == dataset]
+        rows = rows.assign(pair=[f"{titles[row.defense]} less {titles[row.less]}" for row in rows.itertuples()])
+        texts = [f"{row.mean:+.2f} ({row.lower:+.1f} to {row.upper:+.1f})" for row in rows.itertuples()]
+        sections.append(Section(title, table=grid(rows, texts, "pair", "column")))
     return [Section("", note), *sections]

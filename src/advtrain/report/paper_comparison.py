@@ -8,8 +8,9 @@ import pandas as pd
 
 from advtrain.report.columns import RATIO, SECONDS, TIME
 from advtrain.report.labels import Labels
-from advtrain.report.pages import Section
-from advtrain.report.table_one import MARK, text_table
+from advtrain.report.pages import Section, grid
+from advtrain.report.statistics import how_sure
+from advtrain.report.table_one import DOUBT, MARK
 
 AGREES, ABOVE, BELOW = "agrees", "above", "below"
 COLUMNS = ["defense", "title", "group", "column", "paper", "ours", "difference", "lower", "upper", "verdict", "failed"]
@@ -44,26 +45,21 @@ def page(found: pd.DataFrame, table: pd.DataFrame, labels: Labels) -> list[Secti
         table: the table of `table_one.table_1` that it was made of.
         labels: how the classifiers were trained.
     """
-    headings = {TIME: f"{TIME} relative to FGSM-Adv, with quartiles"}
-    sections = [
-        Section(headings.get(group, group), table=text_table(found[found["group"] == group], _cell_text))
-        for group in found["group"].unique()
-    ]
-    marked = f"\n\n{MARK} The audit casts doubt on our figure: it may promise too much." if found["failed"].any() else ""
+    sections = []
+    for group, rows in found.groupby("group", sort=False):
+        heading = f"{TIME} relative to FGSM-Adv, with quartiles" if group == TIME else group
+        texts = map(_cell_text, rows.to_dict("records"))
+        sections.append(Section(heading, table=grid(rows, texts, "title", "column")))
+    marked = f"\n\n{DOUBT}" if found["failed"].any() else ""
     return [Section("", note(table, labels)), *sections, Section("", count(found) + marked)]
 
 
 def note(table: pd.DataFrame, labels: Labels) -> str:
     """How to read a cell; arguments as in `page`."""
-    seeds = int(table["seeds"].max())
-    ours = (
-        f"is a mean over {seeds} seeds, with the 95% interval over seeds (t)"
-        if seeds > 1
-        else "is of one seed, with the 95% interval over images (Wilson), which leaves out the variation between seeds"
-    )
     return (
         "Test accuracy in percent: the paper's → ours, and ours less the paper's. "
-        f"Ours {ours}. The paper gives one run on 10,000 images without an interval, which is taken as exact. "
+        f"Ours: {how_sure(int(table['seeds'].max()))}. "
+        "The paper gives one run on 10,000 images without an interval, which is taken as exact. "
         f"Ours agrees where the interval contains the paper's figure. {labels.trained} "
         "Time has no verdict: its quartiles over blocks of steps, in the interval's place, show only how the machine varies."
     )

@@ -1,10 +1,10 @@
 """Robustness and price: accuracy under all attacks together against seconds per training epoch."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -14,7 +14,7 @@ from advtrain.evaluation.table import evaluation_row, unpack_outcomes
 from advtrain.report import statistics
 from advtrain.report.columns import select
 from advtrain.report.labels import Labels
-from advtrain.report.style import CURVE_COLOURS, MARKERS, PANEL_INCHES, escape_mathtext
+from advtrain.report.style import legend_below, panels, styles
 from advtrain.system.errors import InputError
 
 WORST, PAPERS = "worst of all attacks", "BIM(10)"
@@ -43,18 +43,14 @@ def pareto_table(evaluations: pd.DataFrame, timing: pd.DataFrame, labels: Labels
             raise InputError(f"the training time of {defense} was not measured")
         cell = evaluations[(evaluations["dataset"] == dataset) & (evaluations["defense"] == defense)]
         for measure, of_measure in ((WORST, worst_case(cell)), (PAPERS, select(cell, dataset, defense, PAPERS))):
-            found = statistics.accuracy(of_measure)
+            times = {"seconds": "median", "seconds_lower": "lower", "seconds_upper": "upper"}
             rows.append(
                 {
                     "dataset": dataset,
                     "defense": defense,
                     "measure": measure,
-                    **found.percent(),
-                    "seeds": found.seeds,
-                    "examples": of_measure["examples"].iloc[0],
-                    "seconds": seconds.loc[defense, "seconds_median"],
-                    "seconds_lower": seconds.loc[defense, "seconds_lower"],
-                    "seconds_upper": seconds.loc[defense, "seconds_upper"],
+                    **statistics.figure(of_measure),
+                    **{column: seconds.loc[defense, f"seconds_{of}"] for column, of in times.items()},
                 }
             )
     table = pd.DataFrame(rows)
@@ -91,38 +87,30 @@ def pareto_figure(table: pd.DataFrame, labels: Labels) -> Figure:
         table: the table of `pareto_table`.
         labels: titles of the data sets and defenses, in order.
     """
-    figure, axes = plt.subplots(
-        1,
-        len(labels.datasets),
-        figsize=(PANEL_INCHES[0] * len(labels.datasets), PANEL_INCHES[1] + 0.9),
-        sharey=True,
-        squeeze=False,
-    )
-    for letter, axis, (dataset, title) in zip("abcdefgh", axes[0], labels.datasets.items(), strict=False):
+    figure, axes = panels(list(labels.datasets.values()), (4.6, 4.5), sharey=True)
+    for axis, dataset in zip(axes, labels.datasets, strict=True):
         rows = table[table["dataset"] == dataset]
-        _draw_frontier(axis, rows[(rows["measure"] == WORST) & rows["frontier"]].sort_values("seconds"))
-        for (defense, name), colour, marker in zip(
-            labels.defenses.items(), itertools.cycle(CURVE_COLOURS), MARKERS, strict=False
-        ):
-            _draw_classifier(axis, rows[rows["defense"] == defense].set_index("measure"), escape_mathtext(name), colour, marker)
-        axis.set(
-            title=f"({letter}) {escape_mathtext(title)}",
-            xlabel="Seconds per training epoch",
-            ylabel="Test accuracy (%)",
-            xscale="log",
-            ylim=(-3, 103),
-        )
+        frontier = rows[(rows["measure"] == WORST) & rows["frontier"]].sort_values("seconds")
+        best: dict[str, Any] = {
+            "color": "grey",
+            "linewidth": 1,
+            "drawstyle": "steps-post",
+            "label": "No cheaper one is as robust",
+        }
+        axis.plot(frontier["seconds"], frontier["mean"], zorder=1, **best)
+        for defense, style in styles(labels.defenses):
+            _draw_classifier(axis, rows[rows["defense"] == defense].set_index("measure"), **style)
+        axis.set(xlabel="Seconds per training epoch", ylabel="Test accuracy (%)", xscale="log", ylim=(-3, 103))
         axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.xaxis.set_major_formatter(ScalarFormatter())
         axis.minorticks_off()
         axis.grid(linewidth=0.4)
-    frontier, *classifiers = axes[0][0].get_legend_handles_labels()[0]
+    joined, *classifiers = axes[0].get_legend_handles_labels()[0]
     filled, hollow = (
         Line2D([], [], color="black", marker="o", markerfacecolor=face, linestyle="none", label=label)
         for face, label in (("black", "Under all attacks together"), ("none", f"Under {PAPERS} alone"))
     )
-    figure.legend(handles=[*classifiers, filled, hollow, frontier], loc="outside lower center", ncols=3, frameon=False)
-    figure.set_layout_engine("constrained")
+    legend_below(figure, [*classifiers, filled, hollow, joined], 3)
     return figure
 
 
@@ -136,12 +124,7 @@ def _on_frontier(group: pd.DataFrame) -> pd.Series:
     return pd.Series([not beaten.any() for beaten in better], group.index)
 
 
-def _draw_frontier(axis: Axes, rows: pd.DataFrame) -> None:
-    label = "No cheaper one is as robust"
-    axis.plot(rows["seconds"], rows["mean"], color="grey", linewidth=1, drawstyle="steps-post", zorder=1, label=label)
-
-
-def _draw_classifier(axis: Axes, rows: pd.DataFrame, name: str, colour: tuple[float, float, float], marker: str) -> None:
+def _draw_classifier(axis: Axes, rows: pd.DataFrame, **style: Any) -> None:
     """The filled mark with its intervals, the hollow one, and a line between."""
     worst, papers = rows.loc[WORST], rows.loc[PAPERS]
     axis.errorbar(
@@ -149,12 +132,11 @@ def _draw_classifier(axis: Axes, rows: pd.DataFrame, name: str, colour: tuple[fl
         worst["mean"],
         xerr=[[worst["seconds"] - worst["seconds_lower"]], [worst["seconds_upper"] - worst["seconds"]]],
         yerr=[[worst["mean"] - worst["lower"]], [worst["upper"] - worst["mean"]]],
-        color=colour,
-        marker=marker,
         markeredgecolor="white",
         markersize=8,
         linestyle="none",
-        label=name,
+        **style,
     )
-    axis.plot([worst["seconds"]] * 2, [worst["mean"], papers["mean"]], color=colour, linewidth=0.8, linestyle=":")
-    axis.plot(papers["seconds"], papers["mean"], marker, color=colour, markerfacecolor="none", markersize=8)
+    plain = {"color": style["color"], "linestyle": ":", "linewidth": 0.8}
+    axis.plot([worst["seconds"]] * 2, [worst["mean"], papers["mean"]], **plain)
+    axis.plot(papers["seconds"], papers["mean"], style["marker"], color=style["color"], markerfacecolor="none", markersize=8)

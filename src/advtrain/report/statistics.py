@@ -31,8 +31,8 @@ class Estimate:
     seeds: int
 
     def percent(self) -> dict[str, float]:
-        """Mean, standard deviation and interval of an accuracy in percent, of a difference in points, by the fields' names."""
-        return {name: 100 * getattr(self, name) for name in ("mean", "std", "lower", "upper")}
+        """The fields by name, an accuracy in percent and a difference in points: a table's columns of a figure."""
+        return {**{name: 100 * getattr(self, name) for name in ("mean", "std", "lower", "upper")}, "seeds": self.seeds}
 
 
 def accuracy(rows: pd.DataFrame) -> Estimate:
@@ -48,13 +48,25 @@ def accuracy(rows: pd.DataFrame) -> Estimate:
     return Estimate(correct / examples, math.nan, interval.low, interval.high, 1)
 
 
+def figure(rows: pd.DataFrame) -> dict[str, float]:
+    """A table's columns of an accuracy: those of `Estimate.percent`, and `examples`; raises as `accuracy`."""
+    return {**accuracy(rows).percent(), "examples": rows["examples"].iloc[0]}
+
+
+def how_sure(seeds: int) -> str:
+    """What a figure of so many seeds is, and what its interval tells, in words."""
+    if seeds > 1:
+        return f"mean over {seeds} seeds, with the 95% interval over seeds (t)"
+    return "of one seed, with the 95% interval over images, which leaves out the variation between seeds"
+
+
 def difference(rows: pd.DataFrame, less: pd.DataFrame) -> Estimate:
-    """Accuracy of `rows` less that of `less`, paired by seed, or by image where there is one seed; raises as `contrast`."""
+    """Accuracy of `rows` less that of `less`, paired and raising as `contrast`."""
     return contrast([(1.0, rows), (-1.0, less)])
 
 
 def contrast(terms: Sequence[tuple[float, pd.DataFrame]]) -> Estimate:
-    """A weighted sum of accuracies, paired by seed, or by image where there is one seed.
+    """A weighted sum of accuracies, paired by the seeds that all terms have, or by image where that is one seed.
 
     Over seeds: t interval of the seeds' sums. Over images: normal interval of the images' sums, with half an image added at
     each of the two extremes and one in the middle, so that it has a width even where all images agree (Agresti and Min 2005
@@ -64,12 +76,12 @@ def contrast(terms: Sequence[tuple[float, pd.DataFrame]]) -> Estimate:
         terms: weights, and the evaluation table's rows of one figure each, one for each seed.
 
     Raises:
-        InputError: a term has no row, a seed has two, or the terms have other seeds.
+        InputError: a term has no row, a seed has two, or the terms have no seed in common.
     """
     per_seed = [(weight, _by_seed(rows)) for weight, rows in terms]
-    seeds = list(per_seed[0][1].index)
-    if any(list(rows.index) != seeds for _, rows in per_seed):
-        raise InputError("accuracies of different seeds cannot be paired")
+    seeds = sorted(set.intersection(*(set(rows.index) for _, rows in per_seed)))
+    if not seeds:
+        raise InputError("accuracies without a seed in common cannot be paired")
     low, high = sum(min(weight, 0) for weight, _ in terms), sum(max(weight, 0) for weight, _ in terms)
     values = [_per_image([(weight, rows.loc[seed]) for weight, rows in per_seed]) for seed in seeds]
     if len(seeds) > 1:

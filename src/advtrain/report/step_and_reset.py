@@ -42,7 +42,6 @@ def ablation_table(
         for column in COLUMNS:
             cells = {choice: select(evaluations, dataset, name, column) for choice, name in by_choice.items()}
             for (divisor, reset), cell in cells.items():
-                found = statistics.accuracy(cell)
                 rows.append(
                     {
                         "dataset": dataset,
@@ -50,9 +49,7 @@ def ablation_table(
                         "reset_epochs": reset,
                         "never": reset >= epochs,
                         "column": column,
-                        **found.percent(),
-                        "seeds": found.seeds,
-                        "examples": cell["examples"].iloc[0],
+                        **statistics.figure(cell),
                         **_difference((divisor, reset), cells),
                     }
                 )

@@ -1,13 +1,18 @@
 """How every figure looks and is saved. Colours are safe for colour-blind readers; markers and hatches tell in grey."""
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from string import ascii_lowercase
 from textwrap import fill
+from typing import Any
 
 import matplotlib as mpl
+import pandas as pd
 import seaborn as sns
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from advtrain.results.atomic import write_atomically
@@ -17,7 +22,7 @@ Colour = tuple[float, float, float]
 CHANCE = 10
 CURVE_COLOURS = [sns.color_palette("colorblind")[i] for i in (7, 1, 2, 3, 0, 9, 4, 5, 6, 8)]
 MARKERS = "os^DvPX*<>"
-PANEL_INCHES = (4.6, 3.6)
+HEAT_MAP = {"cmap": "viridis", "annot": True, "cbar": False}
 FAMILY_PALETTES = {"none": "Greys", "single_adv": "Blues", "iter_adv": "Greens"}
 FAMILY_HATCHES = {"none": "..", "single_adv": "", "iter_adv": "//"}
 FIXED_METADATA = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
@@ -30,6 +35,53 @@ ORIGIN_LETTERS_PER_INCH = 18
 def escape_mathtext(title: str) -> str:
     """A title in which matplotlib finds no formula."""
     return title.replace("$", r"\$")
+
+
+def panels(titles: Sequence[str], size: tuple[float, float], *, rows: int = 1, **settings: Any) -> tuple[Figure, list[Axes]]:
+    """A figure with a panel for each title, row by row, lettered in order.
+
+    Args:
+        titles: those of the panels.
+        size: width of a panel and height of the figure, in inches.
+        rows: of panels.
+        settings: of `pyplot.subplots`.
+    """
+    columns = len(titles) // rows
+    inches = (size[0] * columns, size[1])
+    figure, axes = plt.subplots(rows, columns, figsize=inches, squeeze=False, layout="constrained", **settings)
+    for letter, axis, title in zip(ascii_lowercase, axes.flat, titles, strict=False):
+        axis.set_title(escape_mathtext(f"({letter}) {title}"))
+    return figure, list(axes.flat)
+
+
+def legend_below(figure: Figure, handles: Sequence[Any], columns: int) -> None:
+    """One legend for all panels."""
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
+
+
+def styles(titles: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Name, and label, colour and marker of each defense, the same in every figure."""
+    for (name, title), colour, marker in zip(titles.items(), itertools.cycle(CURVE_COLOURS), MARKERS, strict=False):
+        yield name, {"label": escape_mathtext(title), "color": colour, "marker": marker}
+
+
+def draw_curve(axis: Axes, curve: pd.DataFrame, **style: Any) -> None:
+    """A line of `mean` against the index, and a band from `lower` to `upper`."""
+    axis.plot(curve.index, curve["mean"], markeredgecolor="white", markeredgewidth=0.7, **style)
+    axis.fill_between(curve.index, curve["lower"], curve["upper"], color=style["color"], alpha=0.2, linewidth=0)
+
+
+def finish_curves(axis: Axes) -> None:
+    """Scales of accuracy in percent against a number of steps, and a line at that of chance."""
+    draw_chance(axis)
+    axis.set_ylim(-3, 103)
+    axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    axis.grid(axis="y", linewidth=0.4)
+
+
+def draw_chance(axis: Axes) -> None:
+    """A line at the accuracy of guessing."""
+    axis.axhline(CHANCE, color="black", linewidth=0.8, linestyle=":")
 
 
 def save_figure(figure: Figure, paths: Sequence[Path], origin: str = "") -> None:

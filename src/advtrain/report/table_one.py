@@ -1,6 +1,6 @@
 """Table I: our figures and the paper's, with intervals and the audit's marks."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -10,18 +10,14 @@ from advtrain.report import paper, statistics
 from advtrain.report.audit_page import failed_checks, failures_in_words
 from advtrain.report.columns import ATTACKS, RATIO, SECONDS, TIME, select
 from advtrain.report.labels import Labels
-from advtrain.report.pages import Section
+from advtrain.report.pages import Section, grid
 from advtrain.system.errors import InputError
 
 MARK = "†"
+DOUBT = f"{MARK} The audit casts doubt on the figure: it may promise too much."
 
 
-def table_1(
-    evaluations: pd.DataFrame,
-    timing: pd.DataFrame,
-    audit: pd.DataFrame,
-    labels: Labels,
-) -> pd.DataFrame:
+def table_1(evaluations: pd.DataFrame, timing: pd.DataFrame, audit: pd.DataFrame, labels: Labels) -> pd.DataFrame:
     """Table I in long form: a row for each figure.
 
     Args:
@@ -33,8 +29,9 @@ def table_1(
     Returns:
         Columns `defense`, `title`, `group` (a data set's title, or Training time), `column`; `mean` and `std` over seeds (NaN
         for one), `lower` and `upper` (accuracies in percent with their 95% interval; times as median and quartiles); `seeds`,
-        `examples`, the attack's `iterations` and `restarts`, `paper` (NaN where it has none), and `failed`: the classifier
-        fails a check of the audit that casts doubt on this figure; never for an accuracy of 0, which promises nothing.
+        `examples`, the attack's `iterations` and `restarts`, `paper` (NaN where it has none); `failed`: the classifier
+        fails a check of the audit that casts doubt on this figure; never for an accuracy of 0, which promises nothing; and
+        `departs`: where the classifier's training departs from the common one.
 
     Raises:
         InputError: an evaluation or a time is missing.
@@ -47,24 +44,22 @@ def table_1(
             checks = failed.get((dataset, defense), [])
             for column in ATTACKS:
                 cell = select(evaluations, dataset, defense, column)
-                found = statistics.accuracy(cell)
+                figure = statistics.figure(cell)
                 rows.append(
                     {
                         "defense": defense,
                         "title": title,
                         "group": group,
                         "column": column,
-                        **found.percent(),
-                        "seeds": found.seeds,
-                        "examples": cell["examples"].iloc[0],
-                        "iterations": cell["iterations"].iloc[0],
-                        "restarts": cell["restarts"].iloc[0],
+                        **figure,
+                        **cell[["iterations", "restarts"]].iloc[0],
                         "paper": printed.get(column, float("nan")),
-                        "failed": found.mean > 0 and any(_doubts(check, column) for check in checks),
+                        "failed": figure["mean"] > 0 and any(_doubts(check, column) for check in checks),
                     }
                 )
         rows.extend(_time_rows(timing, defense, title))
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table.assign(departs=[labels.departures.get(defense, "") for defense in table["defense"]])
 
 
 def page(table: pd.DataFrame, audit: pd.DataFrame, labels: Labels, device: str) -> list[Section]:
@@ -76,15 +71,12 @@ def page(table: pd.DataFrame, audit: pd.DataFrame, labels: Labels, device: str) 
         labels: titles of the data sets and defenses, in order, and how they were trained.
         device: what the time was measured on.
     """
-    sections = [
-        Section(group, table=text_table(table[table["group"] == group], _cell_text)) for group in table["group"].unique()
-    ]
-    footnote = ""
-    if table["failed"].any():
-        footnote = (
-            f"\n\n{MARK} The audit casts doubt on the figure: it may promise too much. {failures_in_words(audit, labels)}."
-        )
-    return [*sections, Section("", caption(table, labels, device) + footnote)]
+    sections = []
+    for group, rows in table.groupby("group", sort=False):
+        texts = map(_cell_text, rows.to_dict("records"))
+        sections.append(Section(group, table=grid(rows, texts, "title", "column")))
+    marked = f"\n\n{DOUBT} {failures_in_words(audit, labels)}." if table["failed"].any() else ""
+    return [*sections, Section("", caption(table, labels, device) + marked)]
 
 
 def headline(table: pd.DataFrame, labels: Labels) -> list[Section]:
@@ -96,27 +88,23 @@ def headline(table: pd.DataFrame, labels: Labels) -> list[Section]:
     columns = ["Classifier", "Price"]
     rows = {title: [title, f"{figures.loc[(title, TIME, RATIO), 'mean']:.2f}"] for title in labels.defenses.values()}
     for group in labels.datasets.values():
-        columns += [f"{group}: clean", "BIM(30): paper → ours", "AutoAttack"]
+        columns += [f"{group}: clean", f"{group}: BIM(30), paper → ours", f"{group}: AutoAttack"]
         for title, row in rows.items():
             clean, bim, auto = (figures.loc[(title, group, column)] for column in ("Original", "BIM(30)", "AutoAttack"))
-            printed = "-" if pd.isna(bim["paper"]) else f"{bim['paper']:.2f}"
+            printed = "n/a" if pd.isna(bim["paper"]) else f"{bim['paper']:.2f}"
             row += [f"{clean['mean']:.2f}", f"{printed} → {bim['mean']:.2f}", f"{auto['mean']:.2f}"]
     return [Section("", table=pd.DataFrame(rows.values(), columns=columns), index=False)]
 
 
 def caption(table: pd.DataFrame, labels: Labels, device: str) -> str:
     """The sentence under Table I: what was measured, over how much, and how to read a cell."""
-    seeds = int(table["seeds"].max())
     numbers = table.dropna(subset="examples").astype({"examples": int}).groupby("examples", sort=False)["column"].unique()
     examples = "; ".join(f"{', '.join(columns)} on {n:,}" for n, columns in numbers.items())
     pgd = table[table["column"] == "PGD"].iloc[0]
-    spread = (
-        f"mean ± standard deviation over {seeds} seeds (95% interval, t over seeds)"
-        if seeds > 1
-        else "of one seed (95% interval over images, Wilson, which leaves out the variation between seeds)"
-    )
+    seeds = int(table["seeds"].max())
+    spread = f"{', ± standard deviation' if seeds > 1 else ''}: {statistics.how_sure(seeds)}"
     return (
-        f"Test accuracy in percent, {spread}, in brackets the paper's Table I. Test images: {examples}. PGD: the worst of "
+        f"Test accuracy in percent{spread}; in brackets the paper's Table I. Test images: {examples}. PGD: the worst of "
         f"{pgd['restarts']:.0f} restarts of {pgd['iterations']:.0f} iterations on two losses. AutoAttack: all four attacks. "
         f"{labels.trained} Time: median (quartiles) over blocks of steps of all defenses in turn, on {device}; "
         "the paper's on a Tesla K20m, so compare the ratios."
@@ -133,6 +121,7 @@ def _time_rows(timing: pd.DataFrame, defense: str, title: str) -> list[dict[str,
     timed = timing[timing["defense"] == defense]
     if timed.empty:
         raise InputError(f"Table I needs the training time of {defense}, which was not measured")
+    (times,) = timed.to_dict("records")
     seconds = paper.SECONDS_PER_EPOCH.get(defense, float("nan"))
     printed = {SECONDS: ("seconds", seconds), RATIO: ("ratio", seconds / paper.SECONDS_PER_EPOCH["fgsm_adv"])}
     return [
@@ -141,21 +130,12 @@ def _time_rows(timing: pd.DataFrame, defense: str, title: str) -> list[dict[str,
             "title": title,
             "group": TIME,
             "column": column,
-            "mean": timed[f"{name}_median"].iloc[0],
-            "lower": timed[f"{name}_lower"].iloc[0],
-            "upper": timed[f"{name}_upper"].iloc[0],
+            **{to: times[f"{name}_{of}"] for to, of in (("mean", "median"), ("lower", "lower"), ("upper", "upper"))},
             "paper": figure,
             "failed": False,
         }
         for column, (name, figure) in printed.items()
     ]
-
-
-def text_table(table: pd.DataFrame, cell_text: Callable[[Mapping[str, Any]], str]) -> pd.DataFrame:
-    """A row for each classifier's `title`, a column for each `column`, in the table's order; a cell is the text of its row."""
-    text = table.assign(text=[cell_text(row) for row in table.to_dict("records")])
-    pivoted = text.pivot(index="title", columns="column", values="text")
-    return pivoted.loc[table["title"].unique(), table["column"].unique()].rename_axis(index=None, columns=None)
 
 
 def _cell_text(row: Mapping[str, Any]) -> str:

@@ -36,8 +36,9 @@ def load(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     try:
-        if damaged := zipfile.ZipFile(archive).testzip():  # torch.load looks at no checksum
-            raise InputError(f"the checksum of {damaged} is wrong")
+        entries = zipfile.ZipFile(archive)  # torch.load looks at no checksum, and skips what is marked as a folder
+        if damaged := entries.testzip() or next((entry.filename for entry in entries.infolist() if entry.external_attr), None):
+            raise InputError(f"its entry {damaged} is wrong")
         archive.seek(0)
         content = torch.load(archive, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file can make the unpickler raise anything

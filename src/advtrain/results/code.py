@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 SRC = Path(__file__).parents[2]
-DECIDE_NOTHING = ("cli", "advtrain/results")
+DECIDE_NOTHING = ("cli/", "advtrain/results/")
 METHODS = "advtrain/defenses"
 
 

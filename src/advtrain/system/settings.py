@@ -71,7 +71,11 @@ def _fits(kind: Any, value: object) -> bool:
         return isinstance(value, int | float) and not isinstance(value, bool)
     if kind is int:
         return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, get_origin(kind) or kind)
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    if is_dataclass(kind):
+        return isinstance(value, Mapping)
+    return isinstance(value, (list, tuple) if get_origin(kind) is tuple else get_origin(kind) or kind)
 
 
 def _described(kind: Any) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from advtrain.attacks.gradient import check_epsilon
+from advtrain.defenses import registry
 from advtrain.system.errors import InputError, check_above_zero, check_at_least_one, check_not_negative
 
 
@@ -43,6 +44,7 @@ class Plan:
     """Iterations N of the BIM that watches, with epsilon / N a step."""
 
     def __post_init__(self) -> None:
+        registry.source_file(self.method)
         check_epsilon(self.epsilon)
         for name in ("examples", "epochs", "batch_size", "monitor_examples", "monitor_iterations"):
             check_at_least_one(name, getattr(self, name))

@@ -54,9 +54,11 @@ class Trainer:
         # With a schedule the rate is on the device, where a CUDA graph reads it at every replay.
         self.rate = torch.tensor(plan.rate(0), device=device) if plan.schedule else plan.learning_rate
         self.optimiser = _optimiser(plan, self.network, self.rate, cuda_graph=cuda_graph)
+        generators = GlobalGenerators(device)
         self.defense = registry.create(plan.defense, epsilon=plan.epsilon)
         self.defense.random = SeededRandom(self.seeds, device)
         self.defense.start_training(per_seed(self.network, data.x))
+        generators.check_untouched(f"defense {plan.method}")
         self.captured = CapturedStep(plan.batch_size, self.defense.random.generators) if cuda_graph else None
         self.history: list[EpochRecord] = []
         self.order: Tensor | None = None
@@ -65,6 +67,8 @@ class Trainer:
         """Sums of loss and hits of each step of that epoch so far."""
         self.seconds = 0.0
         """Spent on that epoch so far."""
+        self.random_at_start = self.defense.random.state()
+        """The defense's generators at the start of that epoch."""
 
     @property
     def epoch(self) -> int:
@@ -97,7 +101,7 @@ class Trainer:
                 break
         synchronise(device)
         self.seconds += time.perf_counter() - start
-        generators.check_untouched(f"defense {self.plan.defense['method']}")
+        generators.check_untouched(f"defense {self.plan.method}")
         self._check_losses()
         if reason:
             raise Stopped(reason)
@@ -113,6 +117,7 @@ class Trainer:
 
     def start_epoch(self, epoch: int) -> Tensor:
         """Start an epoch, counted from 0; returns its random order of the images, [n], or one for each seed, [S, n]."""
+        self.random_at_start = self.defense.random.state()
         self.defense.start_epoch(epoch)
         orders = [torch.randperm(len(self.data), generator=generator) for generator in self.generators]
         return torch.stack(orders) if len(orders) > 1 else orders[0]
@@ -161,6 +166,7 @@ class Trainer:
             "optimiser": self.optimiser.state_dict(),
             "defense": self.defense.state_dict(),
             "random": self.defense.random.state(),
+            "random_at_start": self.random_at_start,
             "generators": [generator.get_state() for generator in self.generators],
             "history": [asdict(record) for record in self.history],
             "order": self.order,
@@ -177,7 +183,9 @@ class Trainer:
         self.history = [EpochRecord(**record) for record in state["history"]]
         self.order, self.seconds = state["order"], state["seconds"]
         self.tallies = [tally.to(self.data.x.device) for tally in state["tallies"]]
+        self.random_at_start = state["random_at_start"]
         if self.order is not None:
+            self.defense.random.set_state(self.random_at_start)
             self.defense.start_epoch(self.epoch)
         self.defense.load_state_dict(state["defense"])
         self.defense.random.set_state(state["random"])
