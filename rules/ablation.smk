@@ -22,4 +22,4 @@ use rule table1 as ablation with:
     log:
         "<results>/logs/ablation.log",
     params:
-        options=report_options(classifiers=ABLATED, epochs=recipe("proposed")["epochs"] if ABLATED else 0),
+        settings=setting_options(classifiers=ABLATED, epochs=recipe("proposed")["epochs"] if ABLATED else 0),

@@ -42,7 +42,7 @@ OF_METHODS = {"labels"}
 def recipe(defense, changes={}):
     """All that decides how a classifier is trained: the common settings, the defense's own in their place, then `changes`."""
     own = {**COMMON, **config["defenses"][defense]["training"], **changes}
-    of_loop = COMMON.keys() - OF_METHODS
+    of_loop = [key for key in COMMON if key not in OF_METHODS]
     settings = settings_of(own["method"]) | {"method"}
     return {
         **{key: own[key] for key in of_loop},
@@ -154,24 +154,22 @@ LABELS = {
 }
 
 
-def report_options(**settings):
-    """A param: the command line of a script that makes tables or figures.
+def file_options(wildcards, input, output):
+    """A param: an option for each named input except `script`, `code` and `after`, and --output for each output."""
+    named = [(name, [files] if isinstance(files, str) else files) for name, files in input.items()]
+    given = [(name, file) for name, files in named if name not in ("script", "code", "after") for file in files]
+    return options([*given, *(("output", file) for file in output)])
 
-    It has an option for each named input except `script`, `code` and `after`, --output for each output, the labels, and an
-    option for each of `settings`.
-    """
 
-    def options(wildcards, input, output):
-        named = [(name, [files] if isinstance(files, str) else files) for name, files in input.items()]
-        given = [(name, file) for name, files in named if name not in ("script", "code", "after") for file in files]
-        given += [("output", file) for file in output]
-        given += [
-            (name, value if isinstance(value, str) else to_json(value, sort_keys=False)) for name, value in settings.items()
-        ]
-        given += [("labels", to_json(LABELS, sort_keys=False))]
-        return " ".join("--{} {}".format(name.replace("_", "-"), shlex.quote(value)) for name, value in given)
+def setting_options(**settings):
+    """A param: an option for each setting. Apart from `file_options`: Snakemake reruns no rule for a function of its files."""
+    text = [(name, value if isinstance(value, str) else to_json(value, sort_keys=False)) for name, value in settings.items()]
+    return constant(options(text))
 
-    return options
+
+def options(given):
+    """Options of a command line, by name."""
+    return " ".join("--{} {}".format(name.replace("_", "-"), shlex.quote(value)) for name, value in given)
 
 
 def reported(file, category, title):

@@ -17,7 +17,7 @@ use rule table1 as cost with:
     log:
         "<results>/logs/cost.log",
     params:
-        options=report_options(
+        settings=setting_options(
             benchmarks=str(Path(config["pathvars"]["results"], "benchmarks")),
             rules=COMPUTING_RULES,
         ),

@@ -15,4 +15,4 @@ use rule table1 as histories with:
     log:
         "<results>/logs/histories.log",
     params:
-        options=report_options(iterations=config["training"]["monitor_iterations"]),
+        settings=setting_options(iterations=config["training"]["monitor_iterations"]),

@@ -29,10 +29,12 @@ rule table1:
         mem="1GB",
         runtime="10m",
     params:
-        options=report_options(),
+        files=file_options,
+        settings="",
+        labels=constant(to_json(LABELS, sort_keys=False)),
     shell:
         """
-        exec python3 {input.script:q} {params.options} >{log:q} 2>&1
+        exec python3 {input.script:q} {params.files} {params.settings} --labels {params.labels:q} >{log:q} 2>&1
         """
 
 
@@ -90,7 +92,7 @@ use rule table1 as figure2 with:
     log:
         "<results>/logs/figure2.log",
     params:
-        options=report_options(iterations=config["evaluation"]["trace_iterations"]),
+        settings=setting_options(iterations=config["evaluation"]["trace_iterations"]),
 
 
 use rule table1 as table1_bars with:

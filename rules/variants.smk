@@ -20,7 +20,7 @@ use rule table1 as variants with:
     log:
         "<results>/logs/variants.log",
     params:
-        options=report_options(
+        settings=setting_options(
             **{
                 "classifiers": {
                     defense: {
