@@ -16,19 +16,31 @@ from advtrain.data.idx import IDX_FILES, sha256
 from synthetic import write_synthetic_dataset
 
 REPOSITORY = Path(__file__).parents[1]
+CONFIG = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
 WORKFLOW = ("Snakefile", "rules", "src", "config", "envs", "profiles", "report")
 DATASETS = ("mnist", "fmnist")
-VARIANTS = [
-    {"name": "predicted_labels", "title": "Predicted labels", "settings": {"labels": "predicted"}},
-    {"name": "batch_16", "title": "Batch 16", "training": {"batch_size": 16}},
-    {"name": "seed_7", "title": "Another seed", "training": {"seeds": [7]}},
-    {"name": "as_it_is", "title": "Three epochs, as before", "training": {"epochs": 3}},
-]
-DEFENSES = ("vanilla", "fgsm_adv", "atda", "proposed", "bim10_adv", "bim30_adv")
+DEFENSES = ("proposed", "bim10_adv")
+"""Those that the tiny configuration runs."""
+RECIPE = {"batch_size": 16, "epochs": 6}
+"""In which one of them departs from what all share."""
+
+TITLES = {
+    "datasets": {"mnist": {"title": "<script>alert(1)</script> | $(touch evil) `touch evil`"}},
+    "defenses": {
+        "proposed": {"title": r"\input{/etc/passwd} $x_1$ \frac & {wildcards.dataset} %"},
+        "bim10_adv": {"title": "</td><img src=x onerror=alert(1)>'; touch evil; echo \"|a|_"},
+    },
+}
+"""Titles that would be commands, markup or code if anything took them for more than text."""
+OTHER = {"name": "other", "title": "All else", "training": {"labels": "predicted", "seeds": [7], "network": "madry_cnn"}}
+"""A choice to try."""
+
+Job = tuple[str, str]
+"""A rule, and its wildcards such as "mnist/proposed"; "" where it has none."""
 
 
 def merged(base: dict, over: dict) -> dict:
-    """`base` with the keys of `over`, nested as there, in their place: what Snakemake makes of two --configfile."""
+    """`base` with the keys of `over` in their place, nested as there: what Snakemake makes of two --configfile."""
     return {
         key: merged(base[key], over[key])
         if isinstance(base.get(key), dict) and isinstance(over.get(key), dict)
@@ -37,14 +49,16 @@ def merged(base: dict, over: dict) -> dict:
     }
 
 
-def load_checks() -> SimpleNamespace:
-    """What rules/validate.smk defines; it is plain Python, and config.yaml has to pass it."""
-    file = REPOSITORY / "rules" / "validate.smk"
+def load_rules(config: Any = CONFIG, *files: str) -> SimpleNamespace:
+    """What validate.smk, and others of rules/ that are plain Python to their end, define for a configuration."""
     names = {
         "workflow": SimpleNamespace(basedir=str(REPOSITORY)),
-        "config": yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text()),
+        "config": config,
+        "expand": lambda path, **_: [path],
     }
-    exec(compile(file.read_text(), str(file), "exec"), names)
+    for name in ("validate.smk", *files):
+        text = (REPOSITORY / "rules" / name).read_text().partition("\n\nwildcard_constraints:")[0]
+        exec(compile(text, name, "exec"), names)
     return SimpleNamespace(**names)
 
 
@@ -65,21 +79,23 @@ class Workspace:
         return [sys.executable, "-m", "snakemake", "--configfile", "config/tiny.yaml", *arguments]
 
     def environment(self) -> dict[str, str]:
+        """Without the variable that lets every job compile torch's Python files anew."""
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        return {**os.environ, "PATH": path}
+        return {**{name: os.environ[name] for name in os.environ if name != "PYTHONDONTWRITEBYTECODE"}, "PATH": path}
 
     def snakemake(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
         return self.run(self.command(*arguments), **environment)
 
     def run(self, command: list[str], **environment: str) -> subprocess.CompletedProcess:
         return subprocess.run(
-            command,
-            cwd=self.folder,
-            env=self.environment() | environment,
-            capture_output=True,
-            text=True,
-            check=False,
+            command, cwd=self.folder, env=self.environment() | environment, capture_output=True, text=True, check=False
         )
+
+    def make(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+        """Run Snakemake, which has to end well."""
+        result = self.snakemake("--cores", "2", *arguments, **environment)
+        assert result.returncode == 0, result.stderr[-5000:]
+        return result
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen:
         """Snakemake in a session of its own, with what it says in the files stdout and stderr."""
@@ -94,23 +110,16 @@ class Workspace:
                 preexec_fn=heed_signals,
             )
 
-    def dry_run(self, *arguments: str) -> set[tuple[str, str]]:
-        """Rule and wildcards ("mnist/proposed", or "") of each job that snakemake would run, without `all`."""
-        result = self.snakemake("--dry-run", "--cores", "2", *arguments)
-        assert result.returncode == 0, result.stderr + result.stdout
-        jobs = set()
-        for block in re.split(r"\n\[[A-Z][a-z]{2} [^\]]*\]\n", result.stdout + result.stderr)[1:]:
+    def planned(self, *arguments: str) -> dict[Job, str]:
+        """What a dry run says of each job that Snakemake would run, without `all`."""
+        said = self.make("--dry-run", *arguments).stdout
+        jobs = {}
+        for block in re.split(r"\n\[[A-Z][a-z]{2} [^\]]*\]\n", said)[1:]:
             (rule,) = re.findall(r"^(?:local)?rule (\w+):", block, re.MULTILINE)
             wildcards = re.search(r"^ +wildcards: (.*)", block, re.MULTILINE)
             values = re.findall(r"\w+=([^,\s]+)", wildcards.group(1)) if wildcards else []
-            jobs.add((rule, "/".join(values)))
-        return {job for job in jobs if job[0] != "all"}
-
-    def plan(self, *arguments: str) -> str:
-        """What a dry run says, of the configuration as it is in the repository."""
-        result = self.run([*self.command()[:3], "--dry-run", *arguments])
-        assert result.returncode == 0, result.stderr
-        return result.stdout
+            jobs[rule, "/".join(values)] = block
+        return {job: block for job, block in jobs.items() if job[0] != "all"}
 
     def edit(self, name: str, old: str, new: str) -> None:
         file = self.folder / name
@@ -122,15 +131,6 @@ class Workspace:
         """Change keys of the tiny configuration, nested as there."""
         file = self.folder / "config" / "tiny.yaml"
         file.write_text(yaml.safe_dump(merged(yaml.safe_load(file.read_text()), changes)))
-
-    def keep_only(self, **names: set[str]) -> None:
-        """Take all others out of a section of the configuration: `keep_only(defenses={"proposed"})`."""
-        for file in ("config.yaml", "tiny.yaml"):
-            path = self.folder / "config" / file
-            config = yaml.safe_load(path.read_text())
-            for section, kept in names.items():
-                config[section] = {name: entry for name, entry in config[section].items() if name in kept}
-            path.write_text(yaml.safe_dump(config, sort_keys=False))
 
 
 def make_workspace(folder: Path) -> Workspace:
@@ -145,9 +145,10 @@ def make_workspace(folder: Path) -> Workspace:
         write_synthetic_dataset(folder / "local" / dataset, seed)
     config = {
         "pathvars": {"results": "results/tiny"},
+        "only": {"defenses": list(DEFENSES)},
         "local_folder": "local",
         "device": "cpu",
-        "defenses": {"proposed": {"training": {"reset_epochs": 3}}},
+        "defenses": {"proposed": {"training": {"reset_epochs": 3, **RECIPE}}},
         "datasets": {
             dataset: {"sha256": {name: sha256(folder / "local" / dataset / name) for name in IDX_FILES}} for dataset in DATASETS
         },
@@ -161,12 +162,12 @@ def make_workspace(folder: Path) -> Workspace:
             "checkpoint_epochs": 1,
         },
         "evaluation": {"examples": 48, "batch_size": 48, "sweep_iterations": [1, 2, 10, 30], "fixed_step": {"iterations": [3]}},
-        "strong": {"examples": 32, "pgd": {"iterations": 4, "restarts": 2}},
+        "pgd": {"examples": 32, "iterations": 4, "restarts": 2},
         "autoattack": {"apgd_examples": 4, "fab_square_examples": 2, "batch_size": 4},
         "audit": {"square_queries": 20, "noise_draws": 2},
         "timing": {"blocks": 2, "steps_per_block": 1},
-        "ablation": {"step_divisors": [10, 1], "reset_epochs": [1, 3]},
-        "variants": {"choices": VARIANTS},
+        "ablation": {"step_divisors": [10, 1], "reset_epochs": [3]},
+        "variants": {"choices": [OTHER]},
     }
     (folder / "config" / "tiny.yaml").write_text(yaml.safe_dump(config))
     return Workspace(folder)

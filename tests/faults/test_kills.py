@@ -1,60 +1,40 @@
-"""SIGKILL at every stage, to jobs and to Snakemake: a plain rerun ends with the bits of a run that nothing disturbed.
-
-pytest tests/faults/test_kills.py --kills 200     more kills at random moments than the usual few
-"""
+"""SIGKILL at every stage, to jobs and to Snakemake: another run ends with the bits of one that nothing disturbed."""
 
 import os
-import random
+import re
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from advtrain.results.parquet import checkpoint
 from advtrain.results.parquet import read_table
-from advtrain.training.trainer import how_far
-from counting import Count
-from processes import DEADLINE_SECONDS, ends_within, scripts, trap
+from processes import traps, wait_until
 from workspace import Workspace, make_workspace
 
 CELL = "results/tiny/mnist/proposed.parquet"
-EPOCHS = 6
+MODEL = "results/tiny/models/mnist/proposed.pt"
 MOMENTS = {
     "train": (
-        ("before an update", 2),
-        ("half .checkpoint", 1),
-        ("after an update", 5),
-        ("within an attack", 4),
-        ("between epochs", 2),
-        ("before moving .checkpoint", 2),
-        ("after moving .checkpoint", 3),
-        ("half .history.parquet", 1),
-        ("after moving .history.parquet", 1),
-        ("half .pt", 1),
-        ("before moving .pt", 1),
-        ("after moving .pt", 1),
+        "before update 2",
+        "half .checkpoint 1",
+        "after update 15",
+        "after epoch 2",
+        "before .checkpoint 2",
+        "after .checkpoint 2",
+        "half .history.parquet 1",
+        "after .pt 1",
     ),
-    "sweep_bim": (("within an attack", 7), ("half .parquet", 1)),
-    "trace_bim": (("before moving .parquet", 1),),
-    "strong": (("within an attack", 9),),
-    "autoattack": (("half .checkpoint", 2), ("after moving .checkpoint", 3), ("half .parquet", 1)),
-    "collect": (("half .parquet", 1), ("after moving .parquet", 1)),
+    "sweep_bim": ("before projection 7",),
+    "strong": ("before .parquet 1",),
+    "autoattack": ("half .checkpoint 2", "after .checkpoint 3", "half .parquet 1"),
+    "collect": ("half .parquet 1", "after .parquet 1"),
 }
-OUTPUTS = {
-    "train": "results/tiny/models/mnist/proposed.pt",
-    "sweep_bim": "results/tiny/evaluations/mnist/proposed.sweep.parquet",
-    "trace_bim": "results/tiny/evaluations/mnist/proposed.trace.parquet",
-    "strong": "results/tiny/evaluations/mnist/proposed.strong.parquet",
-    "autoattack": "results/tiny/evaluations/mnist/proposed.autoattack.parquet",
-    "collect": CELL,
-}
-
-
-def cell_workspace(folder: Path) -> Workspace:
-    workspace = make_workspace(folder)
-    workspace.configure(training={"epochs": EPOCHS})
-    return workspace
+"""Two seeds of six epochs of six updates, saved after each epoch, are killed at these."""
+RESUMED = (
+    *("0 seeds done, seed 0 after 2 epochs and 0 steps", "0 seeds done, seed 0 after 3 epochs and 0 steps"),
+    *("0 seeds done, seed 0 after 4 epochs and 0 steps", "1 seeds done", "2 seeds done", "2 seeds done"),
+)
+"""From where each training that finds a checkpoint has to resume: no finished epoch that was saved is trained again."""
 
 
 def bits(workspace: Workspace) -> dict[str, bytes]:
@@ -62,7 +42,7 @@ def bits(workspace: Workspace) -> dict[str, bytes]:
     files = {
         str(file.relative_to(workspace.results)): file.read_bytes()
         for file in workspace.results.rglob("*proposed*")
-        if file.suffix in (".pt", ".parquet")
+        if file.suffix in (".pt", ".parquet") and not file.name.startswith(".")
     }
     history = read_table(workspace.results / "models/mnist/proposed.history.parquet").drop_columns("seconds")
     return files | {"models/mnist/proposed.history.parquet": str(history.to_pylist()).encode()}
@@ -70,78 +50,34 @@ def bits(workspace: Workspace) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    workspace = cell_workspace(tmp_path_factory.mktemp("undisturbed") / "workflow")
-    result = workspace.snakemake("--cores", "2", "--", CELL)
-    assert result.returncode == 0, result.stderr
+    workspace = make_workspace(tmp_path_factory.mktemp("undisturbed") / "workflow")
+    workspace.make("--", CELL)
     return bits(workspace)
 
 
-def assert_ends_well(workspace: Workspace, undisturbed: dict[str, bytes]) -> None:
-    """A plain rerun ends, with the right bits, and nothing that kills have left is in the folder or asks for another run."""
-    result = workspace.snakemake("--cores", "2", "--", CELL)
-    assert result.returncode == 0, result.stderr
+def test_kills_at_each_stage_cost_only_the_work_since_the_last_checkpoint(
+    workspace: Workspace, undisturbed: dict[str, bytes]
+) -> None:
+    run = workspace.make("--retries", str(len(MOMENTS["train"])), "--", CELL, **traps(MOMENTS))
+    for script, moments in MOMENTS.items():
+        assert (workspace.folder / f"sprung-{script}").read_text().splitlines() == list(moments)
+    told = run.stderr + (workspace.results / "logs/train/mnist/proposed.log").read_text()
+    assert tuple(re.findall(r"resumes from a checkpoint, (.*)", told)) == RESUMED
     assert bits(workspace) == undisturbed
-    left = [file for pattern in (".*.part", "*.checkpoint") for file in workspace.results.rglob(pattern)]
-    assert left == []
-    assert workspace.dry_run("--", CELL) == set()
+    assert list(workspace.results.rglob("*.checkpoint")) == []
+    assert workspace.planned("--", CELL).keys() == set()
 
 
-def saved(workspace: Workspace) -> str | None:
-    """What the training has to say of the checkpoint that it goes on from."""
-    file = workspace.results / "models/mnist/proposed.checkpoint"
-    return f"goes on from a checkpoint, {how_far(checkpoint.load(file)['state'])}\n" if file.exists() else None
-
-
-def run_into_trap(workspace: Workspace, rule: str, moment: str, n: int) -> None:
-    """A plain run up to the rule's output, in which its script is killed at the n-th such moment."""
-    result = workspace.snakemake("--cores", "2", "--", OUTPUTS[rule], **trap(rule, moment, n))
-    assert (workspace.folder / "sprung").exists(), f"{rule} did not come to {moment!r} {n} times\n{result.stderr}"
-    (workspace.folder / "sprung").unlink()
-    assert result.returncode != 0
-
-
-def test_a_kill_at_any_moment_of_any_stage_costs_only_the_work_since_the_last_checkpoint(
-    tmp_path: Path, undisturbed: dict[str, bytes], count: Count
+def test_a_killed_snakemake_leaves_a_lock_and_once_that_is_gone_the_training_resumes(
+    workspace: Workspace, undisturbed: dict[str, bytes]
 ) -> None:
-    workspace = cell_workspace(tmp_path / "workflow")
-    for rule, moments in MOMENTS.items():
-        for moment, n in moments:
-            before = saved(workspace)
-            run_into_trap(workspace, rule, moment, n)
-            if rule == "train":
-                log = (workspace.results / "logs/train/mnist/proposed.log").read_text()
-                assert before in log if before else "goes on" not in log
-            count(f"kills survived in {rule}", 1)
-    assert_ends_well(workspace, undisturbed)
-
-
-def kill(victim: str, snakemake: subprocess.Popen) -> str:
-    """Kill Snakemake alone, one of its jobs' scripts (if one runs), or all of its processes; returns who it was."""
-    if victim == "a job" and (jobs := scripts(snakemake)):
-        os.kill(random.choice(jobs), signal.SIGKILL)
-        return victim
-    if victim == "Snakemake alone":
-        snakemake.kill()
-        return victim
-    os.killpg(snakemake.pid, signal.SIGKILL)
-    return "all at once"
-
-
-def test_kills_at_random_moments_of_jobs_and_of_snakemake_leave_nothing_in_the_way(
-    tmp_path: Path, undisturbed: dict[str, bytes], count: Count, request: pytest.FixtureRequest
-) -> None:
-    kills, number = request.config.getoption("--kills"), 0
-    random.seed(kills)
-    while number < kills:
-        workspace = cell_workspace(tmp_path / str(number))
-        ended = False
-        while number < kills and not ended:
-            snakemake = workspace.start("--cores", "2", "--", CELL)
-            if ended := ends_within(snakemake, random.uniform(0.5, 8)):
-                assert snakemake.returncode == 0, (workspace.folder / "stderr").read_text()
-            else:
-                victim = kill(random.choice(["Snakemake alone", "a job", "all at once"]), snakemake)
-                assert ends_within(snakemake, DEADLINE_SECONDS)
-                count(f"kills survived at random moments: {victim}", 1)
-                number += 1
-        assert_ends_well(workspace, undisturbed)
+    running = workspace.start("--cores", "1", "--", MODEL)
+    wait_until((workspace.folder / MODEL).with_suffix(".checkpoint").exists, "the first checkpoint")
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    locked = workspace.snakemake("--cores", "1", "--", MODEL)
+    assert (locked.returncode, "--unlock" in locked.stderr) == (1, True)
+    assert workspace.snakemake("--unlock").returncode == 0
+    workspace.make("--", MODEL)
+    assert "resumes from a checkpoint" in (workspace.results / "logs/train/mnist/proposed.log").read_text()
+    assert (workspace.folder / MODEL).read_bytes() == undisturbed[str(Path(MODEL).relative_to("results/tiny"))]

@@ -1,228 +1,271 @@
-"""The configurations, their schema, and what a wrong one is told."""
+"""The configurations, their schema, what they choose, and what a wrong one is told."""
 
-from datetime import date
-from pathlib import Path
+import copy
+import json
+import os
+import platform
 from typing import Any
 
 import jsonschema
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from advtrain.data.examples import load_examples
 from advtrain.data.idx import IDX_FILES, sha256
 from synthetic import write_synthetic_dataset
-from workspace import Workspace, load_checks, merged
+from workspace import CONFIG, REPOSITORY, Workspace, load_rules, merged
 
-REPOSITORY = Path(__file__).parents[2]
 SCHEMA = yaml.safe_load((REPOSITORY / "config" / "config.schema.yaml").read_text())
-CONFIG = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
-QUICK = yaml.safe_load((REPOSITORY / "config" / "quick.yaml").read_text())
+SHIPPED = {file.stem: yaml.safe_load(file.read_text()) for file in sorted((REPOSITORY / "config").glob("*.yaml"))}
+CHECKS = load_rules(copy.deepcopy(CONFIG))
 
 
-def test_the_configurations_fit_the_schema() -> None:
-    jsonschema.Draft202012Validator.check_schema(SCHEMA)
-    jsonschema.validate(CONFIG, SCHEMA)
-    jsonschema.validate(merged(CONFIG, QUICK), SCHEMA)
+def wrong(config: Any) -> list[str]:
+    """What rules/validate.smk says of a configuration."""
+    CHECKS.read_text_values(config)
+    return CHECKS.wrong(config)
+
+
+def changed(changes: dict) -> dict:
+    return copy.deepcopy(merged(CONFIG, changes))
+
+
+def rules(changes: dict) -> Any:
+    """What rules/common.smk makes of the paper's configuration with some changes."""
+    return load_rules(changed(changes), "common.smk")
+
+
+@pytest.mark.parametrize("name", sorted(SHIPPED.keys() - {"config.schema"}))
+def test_a_shipped_configuration_is_right(name: str) -> None:
+    assert wrong(changed(SHIPPED[name])) == []
 
 
 def test_the_paper_s_scale_is_the_paper_s() -> None:
-    assert CONFIG["training"]["examples"] == 60_000
-    assert CONFIG["training"]["epochs"] == 80
-    assert CONFIG["training"]["batch_size"] == 64
-    assert CONFIG["training"]["seeds"] == [0, 1, 2, 3, 4]
-    assert CONFIG["evaluation"]["examples"] == 10_000
-    assert CONFIG["evaluation"]["sweep_iterations"] == [1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30]
+    training, evaluation = CONFIG["training"], CONFIG["evaluation"]
+    assert [training[key] for key in ("examples", "epochs", "batch_size", "seeds")] == [60_000, 80, 64, [0, 1, 2, 3, 4]]
+    assert evaluation["examples"] == 10_000
+    assert evaluation["sweep_iterations"] == [1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30]
     assert {name: dataset["epsilon"] for name, dataset in CONFIG["datasets"].items()} == {"mnist": 0.3, "fmnist": 0.2}
     proposed = CONFIG["defenses"]["proposed"]["training"]
     assert (proposed["step_divisor"], proposed["reset_epochs"]) == (10, 20)
 
 
-@pytest.mark.parametrize("config", [CONFIG, merged(CONFIG, QUICK)], ids=["paper", "quick"])
-def test_training_ends_at_the_end_of_a_reset_cycle(config: dict) -> None:
-    assert config["training"]["epochs"] % config["defenses"]["proposed"]["training"]["reset_epochs"] == 0
-
-
 def properties(schema: Any, path: str = "") -> list[tuple[str, dict]]:
-    """Every described key of the schema, by path, wherever it is nested."""
+    """Every key of the schema with what is said of it, by path, wherever it is nested."""
     if isinstance(schema, list):
         return [found for item in schema for found in properties(item, path)]
     if not isinstance(schema, dict):
         return []
     own = [(f"{path}/{key}", value) for key, value in schema.get("properties", {}).items()]
     below = [found for key, value in own for found in properties(value, key)]
-    for key in ("additionalProperties", "allOf", "then", "$defs"):
+    for key in ("additionalProperties", "allOf", "items", "$defs"):
         below += properties(schema.get(key), path)
+    for value in schema.get("$defs", {}).values():
+        below += properties(value, path)
     return own + below
 
 
-def test_every_key_of_the_schema_says_what_it_is() -> None:
+def test_the_schema_describes_every_key_and_has_none_that_nothing_uses() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    used = set(json.dumps([CONFIG, *SHIPPED.values()]).replace('"', " ").replace(":", " ").split())
     for path, value in properties(SCHEMA):
-        is_shared = set(value) <= {"$ref"} or path.endswith("/method") or "sha256/" in path
+        is_shared = set(value) <= {"$ref"} or "sha256" in path or path.strip("/") in ("datasets", "defenses")
         assert is_shared or "description" in value or "properties" in value, path
-
-
-def test_the_schema_has_no_key_that_the_configuration_does_not_use() -> None:
-    def leaves(config: Any) -> set[str]:
-        if not isinstance(config, dict):
-            return set()
-        return set(config) | {name for value in config.values() for name in leaves(value)}
-
-    used = leaves(CONFIG)
-    for path, _ in properties(SCHEMA):
         assert path.rpartition("/")[2] in used, path
 
 
 @pytest.mark.parametrize(
-    ("changes", "named"),
+    ("changes", "key", "said"),
     [
-        ({"training": {"epoch": 3}}, "'epoch' was unexpected"),
-        ({"training": {"epochs": 0}}, "0 is less than the minimum of 1"),
-        ({"training": {"batch_size": 32.5}}, "32.5 is not of type 'integer'"),
-        ({"datasets": {"mnist": {"epsilon": 0}}}, "0 is less than or equal to the minimum of 0"),
-        ({"datasets": {"mnist": {"epsilon": 76.5}}}, "76.5 is greater than the maximum of 1"),
-        ({"datasets": {"cifar10": {"title": "CIFAR-10"}}}, "'epsilon' is a required property"),
-        ({"defenses": {"proposed": {"training": {"reset_epoch": 5}}}}, "'reset_epoch' was unexpected"),
-        ({"defenses": {"bim10_adv": {"training": {"iterations": 0}}}}, "0 is less than the minimum of 1"),
-        ({"defenses": {"proposed": {"training": {"step_divisor": -1}}}}, "-1 is less than the minimum of 1e-06"),
-        ({"defenses": {"fgsm_adv": {"training": {"labels": True}}}}, "True is not one of ['ground_truth', 'predicted']"),
-        ({"training": {"seeds": [2**64]}}, "18446744073709551616 is greater than the maximum"),
-        ({"strong": {"pgd": {"restarts": 1}}}, "1 is less than the minimum of 2"),
-        ({"strong": {"pgd": {"step_size": 0.01}}}, "'step_size' was unexpected"),
-        ({"variants": {"choices": [{"name": "step5_reset5", "title": "T"}]}}, "should not be valid under"),
-        ({"variants": {"choices": [{"name": "a__b", "title": "T"}]}}, "'a__b' does not match"),
-        ({"audit": {"square_queries": 0}}, "0 is less than the minimum of 1"),
-        ({"device": "tpu"}, "'tpu' is not one of ['auto', 'cuda', 'mps', 'cpu']"),
-    ],
-)
-def test_a_wrong_key_or_value_is_named(changes: dict, named: str) -> None:
-    with pytest.raises(jsonschema.ValidationError) as error:
-        jsonschema.validate(merged(CONFIG, changes), SCHEMA)
-    messages = [error.value.message, *(str(context.message) for context in error.value.context or [])]
-    assert any(named in message for message in messages), messages
-
-
-@pytest.mark.parametrize(
-    ("changes", "line"),
-    [
-        ({"training": {"epochs": 80.0}}, "training.epochs: 80.0 is not of type 'integer'"),
-        ({"training": {"learning_rate": float("nan")}}, "training.learning_rate: nan is not of type 'number'"),
-        ({"strong": {"pgd": {"step_factor": float("inf")}}}, "strong.pgd.step_factor: inf is not of type 'number'"),
-        ({"subset_seed": 2**64}, "subset_seed: the number is too large"),
-        ({"audit": {"noise_draws": 16**6000}}, "audit.noise_draws: the number is too large"),
-        ({"audit": {1: 2}}, "audit: a key is no text"),
-        ({"local_folder": date(2019, 6, 1)}, "local_folder: it has a value of the type date"),
+        ({"training": {"epoch": 3}}, "training", "epochs"),
+        ({"trainings": {}}, "top level", "training"),
+        ({"training": {"epochs": 0}}, "training.epochs", "0"),
+        ({"training": {"epochs": "many"}}, "training.epochs", "many"),
+        ({"training": {"seeds": [2**64]}}, "training.seeds.0", str(2**64)),
+        ({"datasets": {"mnist": {"epsilon": 76.5}}}, "datasets.mnist.epsilon", "76.5"),
+        ({"datasets": {"cifar10": {**CONFIG["datasets"]["mnist"], "epsilon": None}}}, "datasets.cifar10.epsilon", ""),
+        ({"datasets": {"mnist\n": CONFIG["datasets"]["mnist"]}}, "datasets", r"mnist\n"),
+        ({"defenses": {"atda": {"title": "A\nB"}}}, "defenses.atda.title", r"A\nB"),
+        ({"defenses": {"atda": {"title": "Proposed"}}}, "defenses", "Proposed"),
+        ({"defenses": {"atda": {"training": {"method": "adta"}}}}, "defenses.atda.training.method", "atda"),
+        ({"defenses": {"proposed": {"training": {"reset_epoch": 5}}}}, "defenses.proposed.training", "reset_epochs"),
+        ({"defenses": {"proposed": {"training": {"learning_rat": 1}}}}, "defenses.proposed.training", "learning_rate"),
+        ({"defenses": {"proposed": {"training": {"batch_size": 0}}}}, "defenses.proposed.training.batch_size", "0"),
+        ({"defenses": {"proposed": {"training": {"step_divisor": -1}}}}, "defenses.proposed.training.step_divisor", "-1"),
+        ({"defenses": {"proposed": {"training": {"network": "cnn"}}}}, "defenses.proposed.training.network", "madry_cnn"),
+        ({"defenses": {"fgsm_adv": {"training": {"iterations": 5}}}}, "defenses.fgsm_adv.training.iterations", "fgsm_adv"),
+        (
+            {"defenses": {"mine": {"title": "Mine", "family": "none", "training": {"method": "bim_adv"}}}},
+            "defenses.mine.training.iterations",
+            "missing",
+        ),
+        ({"defenses": {"proposed": {"training": {"epochs": 30}}}}, "defenses.proposed.training", "30"),
+        ({"pgd": {"restarts": 1}}, "pgd.restarts", "2"),
+        ({"pgd": {"step_size": 0.01}}, "pgd", "step_factor"),
+        ({"pgd": {"examples": 10_001}}, "pgd.examples", "10001"),
+        ({"autoattack": {"apgd_examples": 10_001}}, "autoattack.apgd_examples", "10001"),
+        ({"autoattack": {"apgd_examples": 999}}, "autoattack.fab_square_examples", "999"),
+        ({"evaluation": {"sweep_iterations": [1, 10]}}, "evaluation.sweep_iterations", "30"),
+        ({"timing": {"dataset": "cifar10"}}, "timing.dataset", "cifar10"),
+        ({"device": "tpu"}, "device", "cuda"),
+        ({"cuda_graph": 1}, "cuda_graph", "true"),
+        ({"only": {"defenses": ["propose"]}}, "only.defenses", "proposed"),
+        ({"without": {"datasets": ["fashion"]}}, "without.datasets", "fmnist"),
+        ({"without": {"datasets": ["mnist", "fmnist"]}}, "only and without", "datasets"),
+        ({"pathvars": {"results": "results/../../elsewhere"}}, "pathvars.results", "results/../../elsewhere"),
+        ({"pathvars": {"results": "/elsewhere"}}, "pathvars.results", "/elsewhere"),
+        (
+            {"variants": {"choices": [{"name": "step5_reset5", "title": "T", "training": {}}]}},
+            "variants.choices.0.name",
+            "step5",
+        ),
         (
             {"variants": {"choices": [{"name": "a", "title": "A", "training": {"epochs": 30}}]}},
-            "variants.choices, a: training.epochs: 30 ends within a cycle of defenses.proposed (20 epochs)",
+            "variants.choices, a: proposed",
+            "30",
         ),
-        (
-            {"variants": {"choices": [{"name": "a", "title": "A"}, {"name": "a", "title": "B"}]}},
-            "variants.choices: two have the name 'a'",
-        ),
-        ({"datasets": {"mnist": {"title": "Training time"}}}, "datasets.mnist.title: Table I has a part of its own that is"),
-        (
-            {"pathvars": {"results": "results/../../elsewhere"}},
-            "pathvars.results: 'results/../../elsewhere' will not do: Folder of all results",
-        ),
-        ({"pathvars": {"results": "/elsewhere"}}, "pathvars.results: '/elsewhere' will not do: Folder of all results"),
-        ({"datasets": {"mnist\n": CONFIG["datasets"]["mnist"]}}, r"datasets: 'mnist\n' does not match"),
-        ({"defenses": {"atda": {"title": "A\nB"}}}, r"defenses.atda.title: 'A\nB' will not do: One line of at most"),
-        ({"defenses": {"mine": {**CONFIG["defenses"]["vanilla"], "training": {"method": "mine", "reset_epochs": "2"}}}}, ""),
     ],
 )
-def test_what_no_script_would_take_is_told_in_one_line(changes: dict, line: str) -> None:
-    (found,) = load_checks().wrong(merged(CONFIG, changes))
-    assert found.startswith(line)
+def test_what_is_wrong_is_told_in_a_line_with_the_key_and_the_value_or_the_nearest_name(
+    changes: dict, key: str, said: str
+) -> None:
+    (line,) = wrong(changed(changes))
+    assert line.startswith(key)
+    assert said in line.removeprefix(key)
 
 
 @pytest.mark.parametrize(
     "changes",
     [
         {"training": {"epochs": 12}},
-        {"variants": {"choices": [{"name": "a", "title": "A", "training": {"epochs": 30}, "defenses": ["atda", "fgsm_adv"]}]}},
-        {"variants": {"defenses": ["atda"], "choices": [{"name": "a", "title": "A", "training": {"epochs": 30}}]}},
+        {"variants": {"choices": [{"name": "a", "title": "A", "training": {"epochs": 30}, "defenses": ["atda"]}]}},
         {"variants": {"choices": [{"name": "a", "title": "A", "training": {"epochs": 5}}]}},
     ],
-    ids=["before the first reset", "a choice for others", "others alone", "a choice before the first reset"],
+    ids=["before the first reset", "a choice for a defense without resets", "a choice before the first reset"],
 )
 def test_a_training_without_resets_or_before_the_first_may_have_any_number_of_epochs(changes: dict) -> None:
-    assert load_checks().wrong(merged(CONFIG, changes)) == []
+    assert wrong(changed(changes)) == []
 
 
-def test_a_value_that_contains_itself_is_told() -> None:
-    endless: dict[str, Any] = {}
-    endless["mnist"] = endless
-    wide = [["a"] * 1000] * 1000
-    for section, value in (("datasets", endless), ("local_folder", wide)):
-        (line,) = load_checks().wrong({**CONFIG, section: value})
-        assert "the configuration is nested too deeply, or too large" in line
+KEYS = st.text(st.characters(exclude_categories=["C", "Z"]), max_size=9) | st.integers() | st.dates()
+ANY = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False)
+    | st.dates()
+    | st.text(max_size=20)
+    | st.sampled_from(
+        ["mnist", "proposed", "small_cnn", "true", "1e400", "{a: 1}", "{", "../evil", "$(touch evil)", "x" * 999]
+    ),
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(KEYS, values, max_size=3),
+    max_leaves=6,
+)
+"""What YAML can say."""
 
 
-def test_snakemake_stops_at_a_wrong_configuration_before_any_job(workspace: Workspace) -> None:
-    workspace.configure(training={"epoch": 3})
+@settings(max_examples=200)
+@given(st.data())
+def test_any_value_at_any_place_is_accepted_or_refused_in_lines_that_name_its_key(data: st.DataObject) -> None:
+    config = copy.deepcopy(CONFIG)
+    container: Any = config
+    key = data.draw(st.sampled_from(sorted(config)))
+    place = [key]
+    while isinstance(container[key], dict | list) and len(container[key]) and data.draw(st.booleans()):
+        container = container[key]
+        key = data.draw(st.sampled_from(sorted(container) if isinstance(container, dict) else range(len(container))))
+        place.append(key)
+    value = data.draw(ANY)
+    old = container[key]
+    container[key] = merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    lines = wrong(config)
+    for line in lines:
+        assert line.isprintable(), repr(line)
+        assert any(str(part) in line for part in place), line
+    if not lines:
+        assert json.loads(json.dumps(config, allow_nan=False)) == config
+        load_rules(config, "common.smk")
+
+
+def test_snakemake_stops_at_a_wrong_configuration_before_any_job_with_a_line_for_each_thing(workspace: Workspace) -> None:
+    workspace.configure(timing={"dataset": "cifar10"}, pgd={"examples": 49}, only={"defenses": ["propose"]})
     result = workspace.snakemake("--cores", "1", "--", "all")
     assert result.returncode != 0
     lines = result.stderr.partition("The configuration is wrong.\n")[2].splitlines()
-    assert lines[0] == "training: Additional properties are not allowed ('epoch' was unexpected)"
+    assert {line.partition(":")[0] for line in lines[:3]} == {"timing.dataset", "pgd.examples", "only.defenses"}
     assert "Traceback" not in result.stderr
     assert not (workspace.folder / "results").exists()
 
 
-def test_keys_that_are_wrong_together_are_named_each_in_a_line(workspace: Workspace) -> None:
-    workspace.configure(
-        timing={"dataset": "cifar10"},
-        evaluation={"sweep_iterations": [1, 10]},
-        strong={"examples": 49},
-        autoattack={"apgd_examples": 49, "fab_square_examples": 50},
-        datasets={"fmnist": {"title": "MNIST"}},
-        training={"epochs": 7},
-        defenses={"atda": {"training": {"method": "adta"}}},
+def test_only_and_without_choose_data_sets_and_defenses_in_the_order_of_the_paper() -> None:
+    chosen = rules(
+        {"only": {"defenses": ["bim10_adv", "vanilla", "atda"]}, "without": {"defenses": ["atda"], "datasets": ["mnist"]}}
     )
-    result = workspace.snakemake("--cores", "1", "--", "all")
-    assert result.returncode != 0
-    lines = result.stderr.partition("The configuration is wrong.\n")[2].splitlines()
-    assert lines[:8] == [
-        "timing.dataset: 'cifar10' is not one of the datasets",
-        "evaluation.sweep_iterations: 30 is missing, which Table I needs",
-        "strong.examples: 49 are more than evaluation.examples (48)",
-        "autoattack.apgd_examples: 49 are more than evaluation.examples (48)",
-        "autoattack.fab_square_examples: 50 are more than apgd_examples (49)",
-        "datasets: two have the title 'MNIST'",
-        "defenses.atda.training.method: there is no src/advtrain/defenses/adta.py",
-        "training.epochs: 7 ends within a cycle of defenses.proposed (3 epochs), where robustness is low",
+    assert chosen.DATASETS == ["fmnist"]
+    assert chosen.DEFENSES == ["vanilla", "bim10_adv"]
+    assert chosen.TIMED == "fmnist", "the data set that is timed elsewhere does not run"
+
+
+def test_a_recipe_overrides_what_all_share_and_nothing_else() -> None:
+    own = {"batch_size": 16, "epochs": 20, "network": "madry_cnn", "labels": "predicted"}
+    made = rules({"defenses": {"proposed": {"training": own}}})
+    plan, common = made.plan("mnist", "proposed"), rules({}).plan("mnist", "proposed")
+    assert {key for key in plan if plan[key] != common[key]} == {"batch_size", "epochs", "network", "defense"}
+    assert plan["defense"] == {**common["defense"], "labels": "predicted"}
+    assert made.plan("mnist", "atda") == rules({}).plan("mnist", "atda")
+
+
+def test_a_step_and_period_that_a_training_ends_with_is_trained_and_one_of_those_that_it_never_reaches() -> None:
+    changes = {"training": {"epochs": 60}, "ablation": {"step_divisors": [10, 1], "reset_epochs": [20, 40, 60, 120]}}
+    assert rules(changes).ABLATED == {
+        "proposed": (10, 20),
+        "proposed__step10_reset60": (10, 60),
+        "proposed__step1_reset20": (1, 20),
+        "proposed__step1_reset60": (1, 60),
+    }
+
+
+def test_a_choice_is_tried_where_it_changes_something_and_on_its_own_defenses() -> None:
+    choices = [
+        {"name": "labels", "title": "Predicted", "training": {"labels": "predicted"}},
+        {"name": "as_it_is", "title": "As it is", "training": {"epochs": 80}},
+        {"name": "wide", "title": "Wide", "training": {"network": "madry_cnn"}, "defenses": ["atda"]},
     ]
+    tried = rules({"variants": {"defenses": ["vanilla", "atda", "proposed", "unknown"], "choices": choices}}).VARIANTS
+    assert {name for of_defense in tried.values() for name in of_defense} == {"atda__labels", "proposed__labels", "atda__wide"}
 
 
-@pytest.mark.parametrize("target", ["results/tiny/cifar10/proposed.parquet", "results/tiny/mnist/magic.parquet"])
-def test_an_unknown_data_set_or_defense_is_named(workspace: Workspace, target: str) -> None:
-    result = workspace.snakemake("--cores", "1", "--", target)
-    assert result.returncode != 0
-    assert target in result.stderr
-    assert "Traceback" not in result.stderr
+@pytest.mark.skipif(platform.system() != "Linux", reason="a Mac has its own GPU")
+@pytest.mark.parametrize(
+    ("device", "says", "gpus"),
+    [
+        ("auto", "echo 'GPU 0: NVIDIA H200'", 1),
+        ("auto", "echo 'No devices found'", 0),
+        ("auto", "exit 9", 0),
+        ("cuda", "exit 9", 1),
+        ("cpu", "echo 'GPU 0: NVIDIA H200'", 0),
+    ],
+)
+def test_jobs_ask_for_a_gpu_only_where_they_will_use_one(
+    device: str, says: str, gpus: int, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The driver's tool alone may be there without a GPU."""
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\n{says}\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert gpus == rules({"device": device}).GPUS
 
 
-@pytest.fixture
-def letters(workspace: Workspace) -> Workspace:
-    """A workspace with a data set of the user's own, which no network source offers."""
-    write_synthetic_dataset(workspace.folder / "local" / "letters", seed=9)
-    hashes = {name: sha256(workspace.folder / "local" / "letters" / name) for name in IDX_FILES}
-    workspace.configure(datasets={"letters": {"title": "Letters", "epsilon": 0.1, "sha256": hashes}})
-    return workspace
-
-
-def test_a_data_set_is_added_by_its_files_and_an_entry(letters: Workspace) -> None:
-    assert ("collect", "letters/proposed") in letters.dry_run("--", "all")
-    result = letters.snakemake("--cores", "1", "--", "data/letters/t10k-labels-idx1-ubyte")
-    assert result.returncode == 0, result.stderr
-    assert load_examples(*(letters.folder / "data" / "letters" / name for name in IDX_FILES[:2]))
-
-
-def test_a_file_of_another_hash_is_named_and_not_kept(letters: Workspace) -> None:
-    file = letters.folder / "local" / "letters" / "train-labels-idx1-ubyte"
-    content = bytearray(file.read_bytes())
-    content[-1] ^= 1
-    file.write_bytes(content)
-    result = letters.snakemake("--cores", "1", "--retries", "0", "--", "data/letters/train-labels-idx1-ubyte")
-    assert result.returncode != 0
-    assert "local folder: train-labels-idx1-ubyte has sha256" in result.stderr
-    assert not (letters.folder / "data" / "letters" / "train-labels-idx1-ubyte").exists()
+def test_a_data_set_is_added_by_its_files_and_an_entry(workspace: Workspace) -> None:
+    folder = workspace.folder / "local" / "letters"
+    write_synthetic_dataset(folder, seed=9)
+    entry = {"title": "Letters", "epsilon": 0.1, "sha256": {name: sha256(folder / name) for name in IDX_FILES}}
+    workspace.configure(datasets={"letters": entry}, only={"datasets": ["letters"]})
+    planned = workspace.planned("--", "all")
+    assert ("collect", "letters/bim10_adv") in planned
+    assert "data/letters/train-images" in planned["time_epochs", ""]
+    workspace.make("--", "data/letters/t10k-labels-idx1-ubyte")
+    assert sha256(workspace.folder / "data/letters/t10k-labels-idx1-ubyte") == entry["sha256"]["t10k-labels-idx1-ubyte"]

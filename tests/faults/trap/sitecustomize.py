@@ -1,9 +1,11 @@
-"""A trap that tests put on PYTHONPATH: it kills a script of the workflow from within, the n-th time it comes to a given moment.
+"""Traps that tests put on PYTHONPATH: each run of a script is killed from within at the next of some moments.
 
-Python runs this file at its start. The trap is set by the variable TRAP, "script|moment|n"; when it springs, it leaves the file
-`sprung` in the working folder, and none of the process's own code gets a word in: SIGKILL.
+Python runs this file at its start. TRAPS has the moments of each script, such as {"train": ["after update 5", "half .pt 1"]}:
+the n-th time that a run comes to its moment it notes that in the file sprung-train of the working folder, and none of the
+process's own code gets a word in: SIGKILL.
 """
 
+import json
 import os
 import signal
 import sys
@@ -12,72 +14,63 @@ from pathlib import Path
 from typing import Any
 
 
-def spring() -> None:
-    Path("sprung").touch()
-    os.kill(os.getpid(), signal.SIGKILL)
+def set_trap(moment: str, spring: Callable[[], None]) -> None:
+    import torch
 
+    from advtrain.attacks import gradient
+    from advtrain.results import atomic
+    from advtrain.training.trainer import Trainer
 
-def sprung(function: Callable[..., Any], n: int, *, when: str, suffix: str = "") -> Callable[..., Any]:
-    """`function`, whose n-th call springs the trap before or after it; a call counts if its last argument ends in `suffix`."""
-    calls = 0
+    when, what, number = moment.split()
+    left = int(number)
 
-    def counted(*arguments: Any, **options: Any) -> Any:
-        nonlocal calls
-        counts = not suffix or str(arguments[-1]).endswith(suffix)
-        calls += counts
-        if counts and calls == n and when == "before":
-            spring()
-        result = function(*arguments, **options)
-        if counts and calls == n and when == "after":
-            spring()
-        return result
+    def comes(counts: bool) -> bool:
+        nonlocal left
+        left -= counts
+        return counts and left == 0
 
-    return counted
+    def replace(owner: Any, name: str, suffix: str = "") -> None:
+        """Put a function in place of another that springs the trap before or after it."""
+        function = getattr(owner, name)
 
+        def trapped(*arguments: Any, **options: Any) -> Any:
+            now = comes(str(arguments[-1]).endswith(suffix))
+            if now and when == "before":
+                spring()
+            result = function(*arguments, **options)
+            if now:
+                spring()
+            return result
 
-def half_written(n: int, suffix: str) -> Callable[[int], None]:
-    """In fsync's place: cuts the n-th of the files with this suffix to half of what was written, and springs the trap."""
-    calls = 0
+        setattr(owner, name, trapped)
 
-    def counted(descriptor: int) -> None:
-        nonlocal calls
+    def cut(descriptor: int) -> None:
+        """In fsync's place: a file of the suffix has only half of its bytes, and the trap springs."""
         temporary = Path(f"/proc/self/fd/{descriptor}").readlink().name
-        calls += temporary.rsplit(".", 2)[0].endswith(suffix)
-        if calls == n:
+        if comes(temporary.rsplit(".", 2)[0].endswith(what)):
             os.ftruncate(descriptor, os.fstat(descriptor).st_size // 2)
             spring()
 
-    return counted
+    if when == "half":
+        atomic.os.fsync = cut  # type: ignore[attr-defined]
+    elif what.startswith("."):
+        replace(Path, "replace", what)
+    else:
+        owners = {"update": (torch.optim.Adam, "step"), "epoch": (Trainer, "train_epoch"), "projection": (gradient, "project")}
+        replace(*owners[what])
 
 
-def set_trap(moment: str, n: int) -> None:
-    import torch
+traps = json.loads(os.environ.get("TRAPS", "{}"))
+script = next((Path(word).stem for word in sys.orig_argv if word.startswith("src/")), "")
+if script in traps:
+    note = Path(f"sprung-{script}")
+    sprung = note.read_text().splitlines() if note.exists() else []
+    if len(sprung) < len(traps[script]):
+        moment = traps[script][len(sprung)]
 
-    from advtrain.attacks.gradient import gradient as attacks
-    from advtrain.results.parquet import atomic as files
-    from advtrain.training.trainer import trainer as training
+        def spring() -> None:
+            note.write_text("\n".join([*sprung, moment]))
+            os.kill(os.getpid(), signal.SIGKILL)
 
-    match moment.split():
-        case ["before", "an", "update"]:
-            torch.optim.Adam.step = sprung(torch.optim.Adam.step, n, when="before")
-        case ["after", "an", "update"]:
-            torch.optim.Adam.step = sprung(torch.optim.Adam.step, n, when="after")
-        case ["between", "epochs"]:
-            training.Trainer.train_epoch = sprung(training.Trainer.train_epoch, n, when="after")
-        case ["within", "an", "attack"]:
-            attacks.project = sprung(attacks.project, n, when="before")
-        case ["half", suffix]:
-            files.os.fsync = half_written(n, suffix)
-        case ["before", "moving", suffix]:
-            Path.replace = sprung(Path.replace, n, when="before", suffix=suffix)
-        case ["after", "moving", suffix]:
-            Path.replace = sprung(Path.replace, n, when="after", suffix=suffix)
-        case _:
-            raise ValueError(moment)
-
-
-if "TRAP" in os.environ:
-    script, moment, n = os.environ["TRAP"].split("|")
-    if script in sys.orig_argv:
-        sys.path.append(str(Path(script).parent.absolute()))
-        set_trap(moment, int(n))
+        sys.path.append(str(Path("src").absolute()))
+        set_trap(moment, spring)
