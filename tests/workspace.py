@@ -74,6 +74,7 @@ class Workspace:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.results = folder / "results" / "tiny"
+        self.started: list[subprocess.Popen] = []
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "snakemake", "--configfile", "config/tiny.yaml", *arguments]
@@ -98,9 +99,9 @@ class Workspace:
         return result
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen:
-        """Snakemake in a session of its own, with what it says in the files stdout and stderr."""
+        """Snakemake in a new session, with what it says in the files stdout and stderr."""
         with (self.folder / "stdout").open("wb") as stdout, (self.folder / "stderr").open("wb") as stderr:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 self.command(*arguments),
                 cwd=self.folder,
                 env=self.environment() | environment,
@@ -109,6 +110,8 @@ class Workspace:
                 start_new_session=True,
                 preexec_fn=heed_signals,
             )
+        self.started.append(process)
+        return process
 
     def planned(self, *arguments: str) -> dict[Job, str]:
         """What a dry run says of each job that Snakemake would run, without `all`."""

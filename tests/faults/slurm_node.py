@@ -1,7 +1,7 @@
 """A real Slurm of one node on this machine, with a GPU that is none, for as long as a test module runs.
 
 It needs root: job steps that the executor plugin starts look for the configuration nowhere but in /etc/slurm. One that is there
-already is left alone; this Slurm has a munge, a key and ports of its own.
+already is left alone; this Slurm has another munge, key and ports.
 """
 
 import os
@@ -37,20 +37,13 @@ StateSaveLocation={{folder}}/state
 SlurmdSpoolDir={{folder}}/spool
 SlurmctldPidFile={{folder}}/slurmctld.pid
 SlurmdPidFile={{folder}}/slurmd.pid
-SlurmctldLogFile={{folder}}/slurmctld.log
-SlurmdLogFile={{folder}}/slurmd.log
 SlurmdParameters=config_overrides
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 ProctrackType=proctrack/pgid
-TaskPlugin=task/none
-MpiDefault=none
-AccountingStorageType=accounting_storage/none
-JobAcctGatherType=jobacct_gather/none
 GresTypes=gpu
 ReturnToService=2
 KillWait=3
-OverTimeLimit=0
 MinJobAge=86400
 SchedulerParameters=sched_interval=2,batch_sched_delay=0,bf_interval=2
 NodeName={NODE} NodeHostname={{host}} NodeAddr=localhost CPUs={CPUS} RealMemory=65536 Gres=gpu:{GPU_MODEL}:1
@@ -66,7 +59,7 @@ def missing() -> str:
     if absent := [command for command in COMMANDS if shutil.which(command) is None]:
         return f"not installed: {', '.join(absent)}"
     foreign = [str(file) for file in FILES if file.exists() and not file.read_text().startswith(MARK)]
-    return f"this machine has a Slurm of its own: {', '.join(foreign)}" if foreign else ""
+    return f"this machine has another Slurm: {', '.join(foreign)}" if foreign else ""
 
 
 def run(*command: str) -> str:
@@ -90,61 +83,51 @@ def jobs(folder: Path) -> list[dict[str, str]]:
 
 @contextmanager
 def _daemon(folder: Path, *command: str) -> Iterator[None]:
-    """A daemon in the foreground of its own session; this process alone is stopped at the end."""
+    """A daemon in the foreground of a new session; this process alone is stopped at the end."""
     with (folder / f"{command[0]}.out").open("w") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
     try:
         yield
     finally:
         process.terminate()
-        try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
+        process.wait()
 
 
-@contextmanager
-def _configured(folder: Path) -> Iterator[None]:
-    """The configuration at its place, on ports that are free."""
+def _configure(folder: Path) -> None:
+    """Write the configuration, with ports that are free, and what the daemons need in `folder`."""
     with socket.socket() as one, socket.socket() as other:
         for each in (one, other):
             each.bind(("localhost", 0))
         ports = {"controller_port": one.getsockname()[1], "node_port": other.getsockname()[1]}
-    FILES[0].parent.mkdir(exist_ok=True)
-    try:
-        for file, text in zip(FILES, (SLURM_CONF, GRES_CONF), strict=True):
-            file.write_text(MARK + text.format(folder=folder, host=socket.gethostname(), **ports))
-        yield
-    finally:
-        for file in FILES:
-            file.unlink(missing_ok=True)
-
-
-@contextmanager
-def running_slurm(folder: Path) -> Iterator[None]:
-    """Start a Slurm of one node, and stop and remove what was started and written.
-
-    Args:
-        folder: an empty folder that only root can write to, for its state and logs.
-    """
+    for file, text in zip(FILES, (SLURM_CONF, GRES_CONF), strict=True):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(MARK + text.format(folder=folder, host=socket.gethostname(), **ports))
     for name in ("state", "spool"):
         (folder / name).mkdir()
     (folder / "munge.key").touch(mode=0o600)
     (folder / "munge.key").write_bytes(secrets.token_bytes(128))
+
+
+def _is_idle() -> bool:
+    shown = subprocess.run(["scontrol", "show", "node", NODE], capture_output=True, text=True, check=False)
+    return "State=IDLE " in shown.stdout
+
+
+@contextmanager
+def running_slurm(folder: Path) -> Iterator[None]:
+    """Start a Slurm of one node, its state and logs in an empty folder; stop and remove what was started and written."""
     munge = [f"--{option}-file={folder}/munge.{option}" for option in ("key", "pid", "log", "seed")]
     with ExitStack() as stack:
         stack.enter_context(FileLock(LOCK))
-        stack.enter_context(_configured(folder))
+        for file in FILES:
+            stack.callback(file.unlink, missing_ok=True)
+        _configure(folder)
         # --force: the socket lies where only root can reach it, which is who needs it.
         stack.enter_context(_daemon(folder, "munged", "--foreground", "--force", f"--socket={folder}/munge.socket", *munge))
         wait_until((folder / "munge.socket").exists, "munge's socket")
         stack.enter_context(_daemon(folder, "slurmctld", "-D"))
         stack.enter_context(_daemon(folder, "slurmd", "-D", "-N", NODE))
-        node = ["scontrol", "show", "node", NODE]
-        idle = lambda: "State=IDLE " in subprocess.run(node, capture_output=True, text=True, check=False).stdout  # noqa: E731
-        wait_until(idle, f"an idle node (see {folder})")
-        try:
-            yield
-        finally:
-            run("scancel", "--user=root")
-            wait_until(lambda: not run("squeue", "--noheader"), "an empty queue")
+        wait_until(_is_idle, f"an idle node (see {folder})")
+        yield
+        run("scancel", "--user=root")
+        wait_until(lambda: not run("squeue", "--noheader"), "an empty queue")

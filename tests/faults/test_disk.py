@@ -18,51 +18,47 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 FULL = "No space left on device"
 
 
-class Disk:
-    """A file system in memory, of a few megabytes, in the place of a workspace's results."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.filler = folder, folder / "filler"
-
-    def mount(self, options: str) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(self.folder)]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
-        if result.returncode != 0:
-            pytest.skip(f"no right to mount a file system: {result.stderr.strip()}")
-
-    def fill(self, leave: int) -> None:
-        """Leave so many bytes free."""
-        free = os.statvfs(self.folder)
-        self.filler.write_bytes(bytes(free.f_bavail * free.f_frsize - leave))
+def mount(folder: Path, options: str) -> None:
+    """A file system in memory, at a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        pytest.skip(f"no right to mount a file system: {result.stderr.strip()}")
 
 
 @pytest.fixture
-def disk(workspace: Workspace) -> Iterator[Disk]:
-    disk = Disk(workspace.results)
-    disk.mount(f"size={16 * MEGABYTE}")
-    yield disk
-    subprocess.run(["umount", "--lazy", str(disk.folder)], check=False, capture_output=True)
+def disk(workspace: Workspace) -> Iterator[Path]:
+    """The workspace's results on a disk of few megabytes."""
+    mount(workspace.results, f"size={16 * MEGABYTE}")
+    yield workspace.results
+    subprocess.run(["umount", "--lazy", str(workspace.results)], check=False, capture_output=True)
 
 
-def fails(workspace: Workspace, target: str, named: str) -> str:
-    """What a run says that fails for want of room for a file."""
+def fill(disk: Path, leave: int) -> Path:
+    """Leave so many bytes free; returns the file that takes the others."""
+    free = os.statvfs(disk)
+    (disk / "filler").write_bytes(bytes(free.f_bavail * free.f_frsize - leave))
+    return disk / "filler"
+
+
+def assert_no_room(workspace: Workspace, target: str, named: str) -> None:
+    """A run of `target` fails, names the file that there is no room for, and leaves no half file."""
     result = workspace.snakemake("--cores", "1", "--", target)
     assert result.returncode != 0
     assert f"Error: {named}: {FULL}" in result.stderr
     assert list(workspace.results.rglob(".*.part")) == []
-    return result.stderr
 
 
 def test_a_full_or_read_only_disk_is_named_leaves_no_half_file_and_the_next_run_resumes(
-    workspace: Workspace, disk: Disk, tmp_path: Path
+    workspace: Workspace, disk: Path, tmp_path: Path
 ) -> None:
-    """A checkpoint of this training has 2 MB, and the next one is written beside it."""
+    """A checkpoint of this training has 2 MB, and the next one is written before it is replaced."""
     workspace.make("--", "data/mnist/train-images-idx3-ubyte")
-    disk.fill(leave=3 * MEGABYTE)
-    fails(workspace, MODEL, CHECKPOINT)
+    filler = fill(disk, leave=3 * MEGABYTE)
+    assert_no_room(workspace, MODEL, CHECKPOINT)
     assert len(checkpoint.load(workspace.folder / CHECKPOINT)["state"]["running"]["history"]) == 1
-    disk.filler.unlink()
+    filler.unlink()
     workspace.make("--", SWEEP)
     log = (workspace.results / "logs/train/mnist/fgsm_adv.log").read_text()
     assert "resumes from a checkpoint, 0 seeds done, seed 0 after 1 epochs and 0 steps" in log
@@ -73,14 +69,14 @@ def test_a_full_or_read_only_disk_is_named_leaves_no_half_file_and_the_next_run_
 
     whole = (workspace.folder / SWEEP).read_bytes()
     (workspace.folder / SWEEP).unlink()
-    disk.fill(leave=PAGE)
+    filler = fill(disk, leave=PAGE)
     assert len(whole) > PAGE
-    fails(workspace, SWEEP, SWEEP)
+    assert_no_room(workspace, SWEEP, SWEEP)
     assert not (workspace.folder / SWEEP).exists()
-    disk.filler.unlink()
+    filler.unlink()
     workspace.make("--", SWEEP)
 
-    disk.mount("remount,ro")
+    mount(disk, "remount,ro")
     again = workspace.snakemake("--cores", "1", "--forcerun", "sweep_bim", "--", SWEEP)
     assert again.returncode != 0
     assert "Write-protected output files for rule sweep_bim" in again.stderr

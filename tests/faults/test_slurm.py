@@ -25,7 +25,7 @@ ON_SLURM = ("--workflow-profile", "profiles/slurm")
 
 
 def fill_in(workspace: Workspace, **set_resources: dict[str, object]) -> None:
-    """What a user does to the shipped profile, for a Slurm without accounts; `set_resources` on top of its own."""
+    """What a user does to the shipped profile, for a Slurm without accounts; with `set_resources`."""
     file = workspace.folder / "profiles/slurm/profile.yaml"
     changes = {
         "config": "device=cpu",  # the node's GPU is none: jobs ask for it, and compute without

@@ -56,7 +56,7 @@ def finished(finished_run: Workspace, tmp_path: Path) -> Workspace:
 
 @pytest.fixture(scope="session")
 def own_run(shared: Shared, finished_run: Workspace) -> Workspace:
-    """A copy of it in which a configuration of the user's own has run: one data set, other titles, and all rules."""
+    """A copy of it in which a user's configuration has run too: one data set, other titles, and all rules."""
 
     def make(folder: Path) -> None:
         shutil.copytree(finished_run.folder, folder, symlinks=True)

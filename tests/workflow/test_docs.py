@@ -31,7 +31,7 @@ def commands(text: str, program: str) -> list[list[str]]:
 
 
 def own_configuration(page: Path) -> str:
-    """The configuration of the user's own that the commands of a page call config/my.yaml."""
+    """The example that the commands of a page call config/my.yaml."""
     return next((block for block in blocks(page.read_text(), "yaml") if "results: results/my" in block), "")
 
 
@@ -49,7 +49,7 @@ def test_the_shell_blocks_of_all_pages_are_shell() -> None:
 
 
 def plans() -> dict[tuple[str, ...], tuple[str, set[str]]]:
-    """By a command's options, without those that change no plan: the user's own configuration, and all targets asked for so."""
+    """By a command's options, without those that change no plan: its config/my.yaml, and all targets asked for so."""
     found: dict[tuple[str, ...], tuple[str, set[str]]] = {}
     for page in PAGES:
         for _, *words in commands(page.read_text(), "snakemake"):

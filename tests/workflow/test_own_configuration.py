@@ -1,4 +1,4 @@
-"""A configuration of the user's own on top of another: two defenses, one data set, a recipe, and what is asked for by name."""
+"""A user's configuration on top of another: two defenses, one data set, other titles, and what is asked for by name."""
 
 from typing import Any
 
