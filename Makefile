@@ -26,7 +26,7 @@ test: .venv/installed
 	pytest -n logical --dist worksteal
 
 test-faults: .venv/installed
-	pytest -n logical --dist loadfile tests/faults
+	pytest -n logical --dist loadfile --no-loadscope-reorder tests/faults/test_slurm.py tests/faults
 
 lint: .venv/installed
 	ruff check .

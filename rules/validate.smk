@@ -1,5 +1,6 @@
 """A wrong configuration stops here, with one line for each key or value that is wrong, before any job."""
 
+import contextlib
 import difflib
 import sys
 from pathlib import Path
@@ -34,7 +35,8 @@ def read_text_values(config):
             section = config
             for key in list(error.absolute_path)[:-1]:
                 section = section[key]
-            section[error.absolute_path[-1]] = yaml.safe_load(error.instance)
+            with contextlib.suppress(yaml.YAMLError):
+                section[error.absolute_path[-1]] = yaml.safe_load(error.instance)
 
 
 def nearest(name, names):
@@ -51,8 +53,9 @@ def described(error):
         return "; ".join(
             "{} is not a key here, {}".format(key, nearest(key, list(known))) for key in error.instance if key not in known
         )
-    if error.instance is None and error.absolute_path[0] in ("datasets", "defenses"):
-        return "null takes nothing away; without: {{{}: [{}]}} does".format(*list(error.absolute_path)[:2])
+    path = list(error.absolute_path)
+    if error.instance is None and len(path) == 2 and path[0] in ("datasets", "defenses"):
+        return "null takes nothing away; without: {{{}: [{}]}} does".format(*path)
     if error.validator == "type":
         return "{!r} has to be {}".format(error.instance, TYPE_WORDS.get(error.validator_value, error.validator_value))
     if error.validator == "pattern" and "description" in error.schema:

@@ -68,7 +68,7 @@ def test_each_way_to_run_data_would_be_found_and_what_only_looks_like_it_is_left
     assert not list(faults(harmless))
 
 
-MADE_IN_PYTHON = {"{params.more}", "{params.options}"}
+MADE_IN_PYTHON = {"{params.more}", "{params.files}", "{params.settings}"}
 """Whole options, whose values are quoted where they are made."""
 
 
