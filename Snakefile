@@ -24,11 +24,7 @@ include: "rules/evaluate.smk"
 include: "rules/timing.smk"
 include: "rules/paper.smk"
 include: "rules/audit.smk"
-include: "rules/claims.smk"
-include: "rules/histories.smk"
-include: "rules/cost.smk"
 include: "rules/variants.smk"
-include: "rules/ablation.smk"
 include: "rules/publish.smk"
 
 

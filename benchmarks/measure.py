@@ -5,24 +5,22 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
+from advtrain.training.timing import in_turns
+
 Run = Callable[[], object]
 
 
 def interleave(contenders: Mapping[str, Run], rounds: int) -> pd.DataFrame:
-    """Time every contender once in each round, in an order that rotates from round to round, so that noise hits all alike.
+    """Time every contender once in each round, in turns, so that noise hits all alike; a warm-up that does not count is first.
 
-    One round more comes first, as a warm-up that is not counted. Returns a row for each contender and round: `contender`, its
-    name; `round`, from 0; `seconds`.
+    Returns a row for each contender and round: `contender`, its name; `round`, from 0; `seconds`.
     """
-    names = list(contenders)
     rows = []
-    for number in range(-1, rounds):
-        turn = number % len(names)
-        for name in names[turn:] + names[:turn]:
-            start = time.perf_counter()
-            contenders[name]()
-            rows.append((name, number, time.perf_counter() - start))
-    return pd.DataFrame(rows[len(names) :], columns=["contender", "round", "seconds"])
+    for number, name in in_turns(list(contenders), rounds):
+        start = time.perf_counter()
+        contenders[name]()
+        rows.append((name, number, time.perf_counter() - start))
+    return pd.DataFrame(rows[len(contenders) :], columns=["contender", "round", "seconds"])
 
 
 def seconds(table: pd.DataFrame, contender: str) -> str:

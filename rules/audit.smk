@@ -9,8 +9,7 @@ accuracy of each model under the adversarial examples of each, and .findings.par
 
 use rule sweep_bim as audit_model with:
     input:
-        script="src/audit_model.py",
-        code=code("audit_model"),
+        code=code("src/audit_model.py"),
         model="<results>/models/{dataset}/{defense}.pt",
         evaluations="<results>/{dataset}/{defense}.parquet",
         images="data/{dataset}/t10k-images-idx3-ubyte",
@@ -26,22 +25,18 @@ use rule sweep_bim as audit_model with:
         mem="4GB",
         runtime="12h",
     params:
-        settings=lambda wildcards: to_json(
-            on_test_images(
-                wildcards.dataset,
-                config["pgd"]["examples"],
-                pgd=PGD,
-                trace_iterations=config["evaluation"]["trace_iterations"],
-                **config["audit"],
-            )
+        settings=on_test_images(
+            config["pgd"]["examples"],
+            pgd=PGD,
+            trace_iterations=config["evaluation"]["trace_iterations"],
+            **config["audit"],
         ),
         more=lambda wildcards, input: "--evaluations {}".format(shlex.quote(input.evaluations)),
 
 
 rule transfer:
     input:
-        script="src/transfer.py",
-        code=code("transfer"),
+        code=code("src/transfer.py"),
         models=expand("<results>/models/{{dataset}}/{defense}.pt", defense=DEFENSES),
         evaluations=expand("<results>/{{dataset}}/{defense}.parquet", defense=DEFENSES),
         images="data/{dataset}/t10k-images-idx3-ubyte",
@@ -63,12 +58,12 @@ rule transfer:
     params:
         models=lambda wildcards, input: json.dumps(dict(zip(DEFENSES, input.models))),
         evaluations=lambda wildcards, input: json.dumps(dict(zip(DEFENSES, input.evaluations))),
-        settings=lambda wildcards: to_json(on_test_images(wildcards.dataset, config["pgd"]["examples"], pgd=PGD)),
+        settings=on_test_images(config["pgd"]["examples"], pgd=PGD),
         batch_size=unrecorded(config["evaluation"]["batch_size"]),
         device=unrecorded(config["device"]),
     shell:
         """
-        exec python3 {input.script:q} \
+        exec python3 {input.code[0]:q} \
             --dataset {wildcards.dataset:q} \
             --models {params.models:q} \
             --evaluations {params.evaluations:q} \
@@ -85,12 +80,8 @@ rule transfer:
 
 use rule table1 as audit with:
     input:
-        script="src/audit.py",
-        code=code("audit"),
-        findings=[
-            *expand("<results>/audits/{dataset}/{defense}.parquet", dataset=DATASETS, defense=DEFENSES),
-            *expand("<results>/transfer/{dataset}.findings.parquet", dataset=DATASETS),
-        ],
+        code=code("src/audit.py"),
+        findings=FINDINGS,
     output:
         page("audit", "Audit", "All checks"),
     log:
@@ -99,8 +90,7 @@ use rule table1 as audit with:
 
 use rule table1 as transfer_map with:
     input:
-        script="src/transfer_map.py",
-        code=code("transfer_map"),
+        code=code("src/transfer_map.py"),
         matrices=expand("<results>/transfer/{dataset}.parquet", dataset=DATASETS),
     output:
         picture("transfer", "Audit", "Transfer"),

@@ -28,60 +28,49 @@ DATASETS = chosen("datasets")
 DEFENSES = chosen("defenses")
 
 EVALUATIONS = expand("<results>/{dataset}/{defense}.parquet", dataset=DATASETS, defense=DEFENSES)
+FINDINGS = [
+    *expand("<results>/audits/{dataset}/{defense}.parquet", dataset=DATASETS, defense=DEFENSES),
+    *expand("<results>/transfer/{dataset}.findings.parquet", dataset=DATASETS),
+]
 HISTORIES = expand("<results>/models/{dataset}/{defense}.history.parquet", dataset=DATASETS, defense=DEFENSES)
 
-# What all defenses share in training; a defense's own `training` may override any of it.
-COMMON = {
-    "network": config["network"],
-    **{key: value for key, value in config["training"].items() if key != "checkpoint_epochs"},
-}
-# Those that are settings of the methods, each of which takes some of them, and not of the training loop.
-OF_METHODS = {"labels"}
+COMMON = common_settings(config)
 
 
 def recipe(defense, changes={}):
     """All that decides how a classifier is trained: the common settings, the defense's own in their place, then `changes`."""
     own = {**COMMON, **config["defenses"][defense]["training"], **changes}
-    of_loop = [key for key in COMMON if key not in OF_METHODS]
-    settings = settings_of(own["method"]) | {"method"}
+    of_method = {"method", *settings_of(own["method"])}
     return {
-        **{key: own[key] for key in of_loop},
+        **{key: own[key] for key in COMMON if key != "labels"},  # a setting of some methods, not of the training loop
         "subset_seed": config["subset_seed"],
-        "defense": {key: own[key] for key in own if key in settings},
+        "defense": {key: own[key] for key in own if key in of_method},
     }
 
 
-def ablated(defense="proposed"):
+def ablated():
     """Proposed with each step and period of the ablation: (step_divisor, reset_epochs) of each classifier, by its name.
 
-    The one whose step and period are the defense's own is that defense. Periods within which the training would end are left
-    out, and of those that it does not reach all but the first.
+    The pair that is configured is the defense itself. Periods within which the training would end are left out, and of those
+    that it does not reach all but the first.
     """
-    own = recipe(defense) if defense in config["defenses"] else {"defense": {"method": None}}
-    if own["defense"]["method"] != "proposed":
+    own = recipe("proposed") if "proposed" in config["defenses"] else None
+    if own is None or own["defense"]["method"] != "proposed":
         return {}
+    configured = (own["defense"]["step_divisor"], own["defense"]["reset_epochs"])
     epochs, periods = own["epochs"], config["ablation"]["reset_epochs"]
     whole = [reset for reset in periods if reset < epochs and epochs % reset == 0]
     never = [reset for reset in periods if reset >= epochs][:1]
-    grid = itertools.product(config["ablation"]["step_divisors"], whole + never)
-    return {
-        (
-            defense
-            if (divisor, reset) == (own["defense"]["step_divisor"], own["defense"]["reset_epochs"])
-            else "{}__step{}_reset{}".format(defense, divisor, reset)
-        ): (divisor, reset)
-        for divisor, reset in grid
-    }
+    pairs = itertools.product(config["ablation"]["step_divisors"], whole + never)
+    return {"proposed" if pair == configured else "proposed__step{}_reset{}".format(*pair): pair for pair in pairs}
 
 
 def variants(defense):
     """The choices of `variants` that change how a defense is trained, by the name of the classifier that comes of each."""
-    own = recipe(defense)
-    choices = {"{}__{}".format(defense, choice["name"]): choice for choice in config["variants"]["choices"]}
     return {
-        name: choice
-        for name, choice in choices.items()
-        if defense in choice.get("defenses", [defense]) and recipe(defense, choice["training"]) != own
+        "{}__{}".format(defense, choice["name"]): choice
+        for choice in config["variants"]["choices"]
+        if defense in choice.get("defenses", [defense]) and recipe(defense, choice["training"]) != recipe(defense)
     }
 
 
@@ -90,9 +79,7 @@ VARIANTS = {defense: variants(defense) for defense in config["variants"]["defens
 
 # Every classifier that can be trained: the defenses, and those that differ from one of them in some settings.
 CLASSIFIERS = {
-    **{
-        name: recipe("proposed", {"step_divisor": divisor, "reset_epochs": reset}) for name, (divisor, reset) in ABLATED.items()
-    },
+    **{name: recipe("proposed", {"step_divisor": step, "reset_epochs": reset}) for name, (step, reset) in ABLATED.items()},
     **{name: recipe(defense, choice["training"]) for defense in VARIANTS for name, choice in VARIANTS[defense].items()},
     **{name: recipe(name) for name in config["defenses"]},
 }
@@ -111,10 +98,10 @@ def plan(dataset, classifier):
     return {**CLASSIFIERS[classifier], "epsilon": config["datasets"][dataset]["epsilon"]}
 
 
-def on_test_images(dataset, examples, **settings):
-    """The settings of an evaluation."""
-    epsilon = config["datasets"][dataset]["epsilon"]
-    return {"epsilon": epsilon, "examples": examples, "subset_seed": config["subset_seed"], **settings}
+def on_test_images(examples, **settings):
+    """A param: the settings of an evaluation, with the data set's epsilon."""
+    shared = {"examples": examples, "subset_seed": config["subset_seed"], **settings}
+    return lambda wildcards: to_json({"epsilon": config["datasets"][wildcards.dataset]["epsilon"], **shared})
 
 
 def constant(text):
@@ -128,12 +115,12 @@ def unrecorded(value):
 
 
 def code(script, *methods):
-    """The source files besides the script that decide what it computes: an edit to one reruns its rule, to another does not."""
-    return ["src/{}".format(file) for file in source_files(script, *methods)[1:]]
+    """The script and the source files that decide what it computes: an edit to one reruns its rule, to another does not."""
+    return ["src/{}".format(file) for file in source_files(Path(script).stem, *methods)]
 
 
 def method_of(classifier):
-    """Name of a classifier's defense."""
+    """The method that trains a classifier."""
     return CLASSIFIERS[classifier]["defense"]["method"]
 
 
@@ -155,10 +142,9 @@ LABELS = {
 
 
 def file_options(wildcards, input, output):
-    """A param: an option for each named input except `script`, `code` and `after`, and --output for each output."""
-    named = [(name, [files] if isinstance(files, str) else files) for name, files in input.items()]
-    given = [(name, file) for name, files in named if name not in ("script", "code", "after") for file in files]
-    return options([*given, *(("output", file) for file in output)])
+    """A param: an option for each named input except `code` and `after`, and --output for each output."""
+    named = [(name, [files] if isinstance(files, str) else files) for name, files in [*input.items(), ("output", output)]]
+    return options((name, file) for name, files in named if name not in ("code", "after") for file in files)
 
 
 def setting_options(**settings):
@@ -195,8 +181,6 @@ def picture(name, category, title):
     return [reported("{}.svg".format(name), category, title), *multiext("<results>/{}".format(name), ".pdf", ".png")]
 
 
-# What the cost of a run is counted over: every rule that takes more than seconds.
-COMPUTING_RULES = "download train sweep_bim trace_bim strong autoattack audit_model transfer time_epochs".split()
 # The trace is BIM(trace_iterations) already, so the sweep leaves that N to it.
 SWEPT = [n for n in config["evaluation"]["sweep_iterations"] if n != config["evaluation"]["trace_iterations"]]
 TABLE_1_BIM = ["sweep", "trace"] if config["evaluation"]["trace_iterations"] in (10, 30) else ["sweep"]

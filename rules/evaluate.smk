@@ -9,8 +9,7 @@ Output: <results>/evaluations/{dataset}/{defense}.sweep.parquet, clean, FGSM, BI
 
 rule sweep_bim:
     input:
-        script="src/sweep_bim.py",
-        code=code("sweep_bim"),
+        code=code("src/sweep_bim.py"),
         model="<results>/models/{dataset}/{defense}.pt",
         images="data/{dataset}/t10k-images-idx3-ubyte",
         labels="data/{dataset}/t10k-labels-idx1-ubyte",
@@ -28,20 +27,15 @@ rule sweep_bim:
         mem="4GB",
         runtime="2h",
     params:
-        settings=lambda wildcards: to_json(
-            on_test_images(
-                wildcards.dataset,
-                config["evaluation"]["examples"],
-                iterations=SWEPT,
-                fixed_step=config["evaluation"]["fixed_step"],
-            )
+        settings=on_test_images(
+            config["evaluation"]["examples"], iterations=SWEPT, fixed_step=config["evaluation"]["fixed_step"]
         ),
         batch_size=unrecorded(config["evaluation"]["batch_size"]),
         device=unrecorded(config["device"]),
         more="",
     shell:
         """
-        exec python3 {input.script:q} \
+        exec python3 {input.code[0]:q} \
             --dataset {wildcards.dataset:q} \
             --defense {wildcards.defense:q} \
             --model {input.model:q} \
@@ -58,8 +52,7 @@ rule sweep_bim:
 
 use rule sweep_bim as trace_bim with:
     input:
-        script="src/trace_bim.py",
-        code=code("trace_bim"),
+        code=code("src/trace_bim.py"),
         model="<results>/models/{dataset}/{defense}.pt",
         images="data/{dataset}/t10k-images-idx3-ubyte",
         labels="data/{dataset}/t10k-labels-idx1-ubyte",
@@ -70,17 +63,12 @@ use rule sweep_bim as trace_bim with:
     benchmark:
         "<results>/benchmarks/trace_bim/{dataset}/{defense}.tsv"
     params:
-        settings=lambda wildcards: to_json(
-            on_test_images(
-                wildcards.dataset, config["evaluation"]["examples"], iterations=config["evaluation"]["trace_iterations"]
-            )
-        ),
+        settings=on_test_images(config["evaluation"]["examples"], iterations=config["evaluation"]["trace_iterations"]),
 
 
 use rule sweep_bim as strong with:
     input:
-        script="src/strong.py",
-        code=code("strong"),
+        code=code("src/strong.py"),
         model="<results>/models/{dataset}/{defense}.pt",
         images="data/{dataset}/t10k-images-idx3-ubyte",
         labels="data/{dataset}/t10k-labels-idx1-ubyte",
@@ -95,14 +83,13 @@ use rule sweep_bim as strong with:
         mem="4GB",
         runtime="12h",
     params:
-        settings=lambda wildcards: to_json(on_test_images(wildcards.dataset, config["pgd"]["examples"], pgd=PGD)),
+        settings=on_test_images(config["pgd"]["examples"], pgd=PGD),
 
 
 # The checkpoint is not declared as an output, for the reason that rules/train.smk gives.
 use rule sweep_bim as autoattack with:
     input:
-        script="src/autoattack.py",
-        code=code("autoattack"),
+        code=code("src/autoattack.py"),
         model="<results>/models/{dataset}/{defense}.pt",
         images="data/{dataset}/t10k-images-idx3-ubyte",
         labels="data/{dataset}/t10k-labels-idx1-ubyte",
@@ -117,12 +104,9 @@ use rule sweep_bim as autoattack with:
         mem="4GB",
         runtime="24h",
     params:
-        settings=lambda wildcards: to_json(
-            on_test_images(
-                wildcards.dataset,
-                config["autoattack"]["apgd_examples"],
-                **{key: config["autoattack"][key] for key in ("fab_square_examples", "batch_size", "seed")},
-            )
+        settings=on_test_images(
+            config["autoattack"]["apgd_examples"],
+            **{key: config["autoattack"][key] for key in ("fab_square_examples", "batch_size", "seed")},
         ),
         batch_size=config["autoattack"]["batch_size"],
         more=lambda wildcards, output: "--checkpoint {}".format(shlex.quote(output[0].removesuffix(".parquet") + ".checkpoint")),
@@ -130,8 +114,7 @@ use rule sweep_bim as autoattack with:
 
 rule collect:
     input:
-        script="src/collect.py",
-        code=code("collect"),
+        code=code("src/collect.py"),
         tables=multiext(
             "<results>/evaluations/{dataset}/{defense}",
             ".sweep.parquet",
@@ -154,5 +137,5 @@ rule collect:
         runtime="10m",
     shell:
         """
-        exec python3 {input.script:q} {input.tables:q} --output {output:q} >{log:q} 2>&1
+        exec python3 {input.code[0]:q} {input.tables:q} --output {output:q} >{log:q} 2>&1
         """

@@ -1,8 +1,8 @@
-"""The paper's table and figures.
+"""The tables and figures.
 
-Input: the evaluations of all cells, the timing, and the audit, whose failures Table I marks.
-Output: <results>/table1.parquet, .csv, .md, .tex, .html; <results>/headline.md; <results>/against_paper.parquet, .md, .html;
-<results>/differences.parquet, .md, .html; <results>/figure1, figure2, table1_bars, pareto as .svg, .pdf, .png;
+Input: the evaluations of all cells, the timing, the training histories, and the audit, whose failures Table I marks.
+Output: <results>/table1.parquet, .csv, .md, .tex, .html; <results>/headline.md; <results>/against_paper, differences, claims,
+cost as .parquet, .md, .html; <results>/figure1, figure2, table1_bars, pareto, histories as .svg, .pdf, .png;
 <results>/pareto.parquet.
 
 The rule table1 is the pattern of every rule that makes tables or figures: its script gets an option for each named input and
@@ -12,8 +12,7 @@ output.
 
 rule table1:
     input:
-        script="src/table1.py",
-        code=code("table1"),
+        code=code("src/table1.py"),
         evaluations=EVALUATIONS,
         timing="<results>/timing.parquet",
         audit="<results>/audit.parquet",
@@ -34,14 +33,13 @@ rule table1:
         labels=constant(to_json(LABELS, sort_keys=False)),
     shell:
         """
-        exec python3 {input.script:q} {params.files} {params.settings} --labels {params.labels:q} >{log:q} 2>&1
+        exec python3 {input.code[0]:q} {params.files} {params.settings} --labels {params.labels:q} >{log:q} 2>&1
         """
 
 
 use rule table1 as headline with:
     input:
-        script="src/headline.py",
-        code=code("headline"),
+        code=code("src/headline.py"),
         table="<results>/table1.parquet",
     output:
         "<results>/headline.md",
@@ -51,8 +49,7 @@ use rule table1 as headline with:
 
 use rule table1 as against_paper with:
     input:
-        script="src/against_paper.py",
-        code=code("against_paper"),
+        code=code("src/against_paper.py"),
         table="<results>/table1.parquet",
     output:
         page("against_paper", "The paper", "Against the paper"),
@@ -62,8 +59,7 @@ use rule table1 as against_paper with:
 
 use rule table1 as differences with:
     input:
-        script="src/differences.py",
-        code=code("differences"),
+        code=code("src/differences.py"),
         evaluations=EVALUATIONS,
     output:
         page("differences", "The paper", "Differences"),
@@ -73,8 +69,7 @@ use rule table1 as differences with:
 
 use rule table1 as figure1 with:
     input:
-        script="src/figure1.py",
-        code=code("figure1"),
+        code=code("src/figure1.py"),
         evaluations=EVALUATIONS,
     output:
         picture("figure1", "The paper", "Figure 1"),
@@ -84,8 +79,7 @@ use rule table1 as figure1 with:
 
 use rule table1 as figure2 with:
     input:
-        script="src/figure2.py",
-        code=code("figure2"),
+        code=code("src/figure2.py"),
         evaluations=EVALUATIONS,
     output:
         picture("figure2", "The paper", "Figure 2"),
@@ -97,8 +91,7 @@ use rule table1 as figure2 with:
 
 use rule table1 as table1_bars with:
     input:
-        script="src/table1_bars.py",
-        code=code("table1_bars"),
+        code=code("src/table1_bars.py"),
         table="<results>/table1.parquet",
     output:
         picture("table1_bars", "The paper", "Table I as bars"),
@@ -108,8 +101,7 @@ use rule table1 as table1_bars with:
 
 use rule table1 as pareto with:
     input:
-        script="src/pareto.py",
-        code=code("pareto"),
+        code=code("src/pareto.py"),
         evaluations=EVALUATIONS,
         timing="<results>/timing.parquet",
     output:
@@ -117,3 +109,44 @@ use rule table1 as pareto with:
         picture("pareto", "Beyond the paper", "Robustness and price"),
     log:
         "<results>/logs/pareto.log",
+
+
+use rule table1 as claims with:
+    input:
+        code=code("src/claims.py"),
+        evaluations=EVALUATIONS,
+        timing_blocks="<results>/timing_blocks.parquet",
+    output:
+        page("claims", "Claims", "Claims and verdicts"),
+    log:
+        "<results>/logs/claims.log",
+
+
+use rule table1 as histories with:
+    input:
+        code=code("src/histories.py"),
+        histories=HISTORIES,
+    output:
+        picture("histories", "Training", "Training histories"),
+    log:
+        "<results>/logs/histories.log",
+    params:
+        settings=setting_options(iterations=config["training"]["monitor_iterations"]),
+
+
+# Snakemake does not count benchmark files as outputs; they are there once the jobs' results are.
+use rule table1 as cost with:
+    input:
+        code=code("src/cost.py"),
+        histories=HISTORIES,
+        after=[*EVALUATIONS, *FINDINGS, "<results>/timing.parquet"],
+    output:
+        page("cost", "Training", "What it took"),
+    log:
+        "<results>/logs/cost.log",
+    params:
+        settings=setting_options(
+            benchmarks=str(Path(config["pathvars"]["results"], "benchmarks")),
+            # every rule that takes more than seconds
+            rules="download train sweep_bim trace_bim strong autoattack audit_model transfer time_epochs".split(),
+        ),

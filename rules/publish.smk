@@ -8,7 +8,9 @@ No rule asks for these, and no file there is written by hand: `snakemake --cores
 """
 
 RESULTS = Path(config["pathvars"]["results"])
-PUBLISHED_AS = RESULTS.name if RESULTS.parent != Path() else "paper"
+SCALE = RESULTS.name if RESULTS.parent != Path() else "paper"
+FOLDER = "docs/results/{}".format(SCALE)
+COMMAND = "snakemake --cores 2 {}-- ".format("" if SCALE == "paper" else "--configfile config/{}.yaml ".format(SCALE))
 PUBLISHED = [
     *expand(
         "{table}.{format}",
@@ -24,21 +26,15 @@ PUBLISHED = [
     *expand("models/{dataset}/{defense}.history.parquet", dataset=DATASETS, defense=DEFENSES),
     *expand("transfer/{dataset}.parquet", dataset=DATASETS),
 ]
-PUBLISHED_OF_VARIANTS = multiext("variants", ".md", ".parquet")
-PUBLISHED_OF_ABLATION = multiext("ablation", ".md", ".parquet", ".svg")
-COMMAND = "snakemake --cores 2 {}-- ".format(
-    "" if PUBLISHED_AS == "paper" else "--configfile config/{}.yaml ".format(PUBLISHED_AS)
-)
 
 
 rule publish:
     input:
         files=expand("<results>/{file}", file=PUBLISHED),
-        script="src/publish.py",
-        code=code("publish"),
+        code=code("src/publish.py"),
     output:
-        files=expand("docs/results/{name}/{file}", name=PUBLISHED_AS, file=PUBLISHED),
-        about="docs/results/{}/about.md".format(PUBLISHED_AS),
+        files=expand("{folder}/{file}", folder=FOLDER, file=PUBLISHED),
+        about="{}/about.md".format(FOLDER),
     log:
         "<results>/logs/publish.log",
     localrule: True
@@ -55,7 +51,7 @@ rule publish:
         folder=subpath(output.about, parent=True),
     shell:
         """
-        exec python3 {input.script:q} \
+        exec python3 {input.code[0]:q} \
             {input.files:q} \
             --results {params.results:q} \
             --config {params.config:q} \
@@ -68,23 +64,21 @@ rule publish:
 
 use rule publish as publish_variants with:
     input:
-        files=expand("<results>/{file}", file=PUBLISHED_OF_VARIANTS),
-        script="src/publish.py",
-        code=code("publish"),
+        files=multiext("<results>/variants", ".md", ".parquet"),
+        code=code("src/publish.py"),
     output:
-        files=expand("docs/results/{name}/{file}", name=PUBLISHED_AS, file=PUBLISHED_OF_VARIANTS),
-        about="docs/results/{}/about_variants.md".format(PUBLISHED_AS),
+        files=multiext("{}/variants".format(FOLDER), ".md", ".parquet"),
+        about="{}/about_variants.md".format(FOLDER),
     log:
         "<results>/logs/publish_variants.log",
 
 
 use rule publish as publish_ablation with:
     input:
-        files=expand("<results>/{file}", file=PUBLISHED_OF_ABLATION),
-        script="src/publish.py",
-        code=code("publish"),
+        files=multiext("<results>/ablation", ".md", ".parquet", ".svg"),
+        code=code("src/publish.py"),
     output:
-        files=expand("docs/results/{name}/{file}", name=PUBLISHED_AS, file=PUBLISHED_OF_ABLATION),
-        about="docs/results/{}/about_ablation.md".format(PUBLISHED_AS),
+        files=multiext("{}/ablation".format(FOLDER), ".md", ".parquet", ".svg"),
+        about="{}/about_ablation.md".format(FOLDER),
     log:
         "<results>/logs/publish_ablation.log",

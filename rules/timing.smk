@@ -7,8 +7,7 @@ Output: <results>/timing.parquet, seconds per training epoch of each defense; ti
 
 rule time_epochs:
     input:
-        script="src/time_epochs.py",
-        code=code("time_epochs", *map(method_of, DEFENSES)),
+        code=code("src/time_epochs.py", *map(method_of, DEFENSES)),
         images="data/{}/train-images-idx3-ubyte".format(TIMED),
         labels="data/{}/train-labels-idx1-ubyte".format(TIMED),
     output:
@@ -42,7 +41,7 @@ rule time_epochs:
         cuda_graph=int(config["cuda_graph"]),
     shell:
         """
-        exec python3 {input.script:q} \
+        exec python3 {input.code[0]:q} \
             --dataset {params.dataset:q} \
             --images {input.images:q} \
             --labels {input.labels:q} \

@@ -10,8 +10,7 @@ checkpoint. The job deletes it at the end. Only stderr goes to the log: stdout h
 
 rule train:
     input:
-        script="src/train.py",
-        code=lambda wildcards: code("train", method_of(wildcards.defense)),
+        code=lambda wildcards: code("src/train.py", method_of(wildcards.defense)),
         images="data/{dataset}/train-images-idx3-ubyte",
         labels="data/{dataset}/train-labels-idx1-ubyte",
     output:
@@ -38,7 +37,7 @@ rule train:
         checkpoint_epochs=unrecorded(config["training"]["checkpoint_epochs"]),
     shell:
         """
-        exec python3 {input.script:q} \
+        exec python3 {input.code[0]:q} \
             --dataset {wildcards.dataset:q} \
             --defense {wildcards.defense:q} \
             --images {input.images:q} \

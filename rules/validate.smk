@@ -12,6 +12,7 @@ from snakemake.exceptions import WorkflowError
 SRC = Path(workflow.basedir, "src")
 sys.path.append(str(SRC))
 
+from advtrain.defenses import methods
 from advtrain.results.code import METHODS, settings_of
 
 PAPER_SCALE = yaml.safe_load(Path(workflow.basedir, "config/config.yaml").read_text())
@@ -110,13 +111,10 @@ def cross_key_errors(config):
 def recipe_errors(config, at, recipe):
     """A line for each key of a defense's `training` that neither `training` nor its method has, and for each missing one."""
     method = recipe["method"]
-    if not Path(SRC, METHODS, "{}.py".format(method)).is_file():
-        methods = sorted(
-            path.stem for path in Path(SRC, METHODS).glob("*.py") if path.stem not in ("__init__", "base", "registry")
-        )
-        yield "{}.method: there is no src/{}/{}.py; {}".format(at, METHODS, method, nearest(method, methods))
+    if method not in methods():
+        yield "{}.method: there is no src/{}/{}.py; {}".format(at, METHODS, method, nearest(method, methods()))
         return
-    own, common = settings_of(method), common_keys(config)
+    own, common = settings_of(method), common_settings(config).keys()
     for key in sorted(recipe.keys() - own - common - {"method"}):
         yield "{}.{}: {} has no such setting; {}".format(at, key, method, nearest(key, sorted(own | common)))
     for key in sorted(own - recipe.keys() - common):
@@ -126,15 +124,16 @@ def recipe_errors(config, at, recipe):
 def choice_errors(config, choice):
     """A line for each key of a choice of `variants` that none of its defenses has."""
     tried = choice.get("defenses", config["variants"]["defenses"])
-    methods = {config["defenses"][name]["training"]["method"] for name in tried if name in config["defenses"]}
-    known = common_keys(config).union(*map(settings_of, methods))
+    of_tried = {config["defenses"][name]["training"]["method"] for name in tried if name in config["defenses"]}
+    known = set(common_settings(config)).union(*map(settings_of, of_tried))
     for key in sorted(choice["training"].keys() - known):
         yield "variants.choices, {}: no defense has the setting {}; {}".format(choice["name"], key, nearest(key, sorted(known)))
 
 
-def common_keys(config):
-    """The keys that a defense's `training` may override."""
-    return {"network", *config["training"]} - {"checkpoint_epochs"}
+def common_settings(config):
+    """What all defenses share in training; the `training` of a defense may override any of it."""
+    training = {key: value for key, value in config["training"].items() if key != "checkpoint_epochs"}
+    return {"network": config["network"], **training}
 
 
 def cycle_error(config, at, recipe):

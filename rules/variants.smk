@@ -1,18 +1,19 @@
-"""The choices that the paper leaves open, each tried alone. Not part of `all`: it is asked for by name.
+"""Defenses with other settings. Not part of `all`: these are asked for by name.
 
-Input: the evaluations of classifiers that differ from a defense of the paper in one choice.
-Output: <results>/variants.parquet, .md, .html, how near each comes to the paper's Table I.
+Input: the evaluations of classifiers that differ from a defense of the paper in one choice, and of Proposed with each step and
+period of resets.
+Output: <results>/variants.parquet, .md, .html, how near each choice comes to the paper's Table I; <results>/ablation.parquet, .md,
+.html, the steps and periods and those of the paper's own choice; <results>/ablation.svg, .pdf, .png, the same as heat maps.
 """
 
 
 use rule table1 as variants with:
     input:
-        script="src/variants.py",
-        code=code("variants"),
+        code=code("src/variants.py"),
         evaluations=expand(
             "<results>/evaluations/{dataset}/{classifier}.{evaluation}.parquet",
             dataset=DATASETS,
-            classifier=[name for defense in VARIANTS for name in [defense, *VARIANTS[defense]]],
+            classifier=[name for defense, choices in VARIANTS.items() for name in (defense, *choices)],
             evaluation=TABLE_1_BIM,
         ),
     output:
@@ -21,14 +22,27 @@ use rule table1 as variants with:
         "<results>/logs/variants.log",
     params:
         settings=setting_options(
-            **{
-                "classifiers": {
-                    defense: {
-                        defense: "As configured",
-                        **{name: choice["title"] for name, choice in VARIANTS[defense].items()},
-                    }
-                    for defense in VARIANTS
-                },
-                "fixed_step_divisor": config["evaluation"]["fixed_step"]["divisor"],
-            }
+            classifiers={
+                defense: {defense: "As configured", **{name: choice["title"] for name, choice in choices.items()}}
+                for defense, choices in VARIANTS.items()
+            },
+            fixed_step_divisor=config["evaluation"]["fixed_step"]["divisor"],
         ),
+
+
+use rule table1 as ablation with:
+    input:
+        code=code("src/ablation.py"),
+        evaluations=expand(
+            "<results>/evaluations/{dataset}/{classifier}.{evaluation}.parquet",
+            dataset=DATASETS,
+            classifier=ABLATED,
+            evaluation=[*TABLE_1_BIM, "strong"],
+        ),
+    output:
+        page("ablation", "Beyond the paper", "Step and resets of Proposed"),
+        picture("ablation", "Beyond the paper", "Step and resets of Proposed, as heat maps"),
+    log:
+        "<results>/logs/ablation.log",
+    params:
+        settings=setting_options(classifiers=ABLATED, epochs=recipe("proposed")["epochs"] if ABLATED else 0),

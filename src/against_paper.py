@@ -1,20 +1,17 @@
 """Compare our Table I with the paper's, figure by figure."""
 
-from pathlib import Path
+import pandas as pd
 
-from advtrain.report.labels import Labels
 from advtrain.report.paper_comparison import against_paper, page
-from advtrain.results.parquet import read_table
-from cli.report import Outputs, made_of, report_command
+from cli.report import Report, report_command
 
 
 @report_command("table")
-def main(table: Path, labels: Labels, outputs: Outputs) -> None:
+def main(table: pd.DataFrame, report: Report) -> None:
     """Compare our Table I with the paper's."""
-    ours = read_table(table).to_pandas()
-    found = against_paper(ours)
-    outputs.write_table(found, made_of(labels, [table]))
-    outputs.write_page("Against the paper", page(found, ours, labels))
+    found = against_paper(table)
+    report.write_table(found)
+    report.write_page("Against the paper", page(found, table, report.labels))
 
 
 if __name__ == "__main__":

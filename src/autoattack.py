@@ -8,7 +8,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import click
-import torch
 from torch import nn
 
 from advtrain.data.examples import Examples
@@ -16,29 +15,20 @@ from advtrain.evaluation.auto_attack import AutoAttackSettings, State, autoattac
 from advtrain.evaluation.table import Row
 from advtrain.results import checkpoint
 from advtrain.results.code import code_digest
-from advtrain.system.device import device_settings
 from cli.command import FILE, Command
 from cli.evaluation import Cell, cell_options
 
 
 @click.command(cls=Command, lower="autoattack.batch_size")
 @cell_options(AutoAttackSettings)
-@click.option(
-    "--checkpoint", "checkpoint_file", required=True, type=FILE, help="Where a killed run resumes; deleted at the end."
-)
+@click.option("--checkpoint", "checkpoint_file", required=True, type=FILE, help="Where to resume; deleted at the end.")
 def main(cell: Cell[AutoAttackSettings], checkpoint_file: Path) -> None:
     """Evaluate a cell under AutoAttack."""
     logging.basicConfig(stream=sys.stderr, format="%(message)s")
 
     def attack(model: nn.Module, data: Examples) -> Iterator[Row]:
-        identity = {
-            **asdict(cell.settings),
-            "code": code_digest("autoattack"),
-            "data": checkpoint.tensor_digest(data.x, data.y),
-            "torch": str(torch.__version__),
-            "pyautoattack": version("pyautoattack"),
-            **device_settings(data.x.device),
-        }
+        settings = {**asdict(cell.settings), "pyautoattack": version("pyautoattack")}
+        identity = checkpoint.identity(settings, code_digest("autoattack"), data.x, data.y)
         states = checkpoint.load_if_same(checkpoint_file, identity) or {}
         network = checkpoint.tensor_digest(*model.state_dict().values())
 

@@ -3,22 +3,21 @@
 from pathlib import Path
 
 import click
+import pandas as pd
 
-from advtrain.report import job_times
-from advtrain.report.labels import Labels
-from advtrain.results.parquet import read_provenance
+from advtrain.report.job_times import cost_table, page, seconds_by_rule, training_seconds
 from cli.command import FOLDER, FromJson
-from cli.report import Outputs, made_of, report_command
+from cli.report import Report, report_command
 
 
-@report_command(many="histories")
+@report_command(many="histories", read=training_seconds)
 @click.option("--benchmarks", required=True, type=FOLDER, help="Folder of the benchmark files of all jobs.")
 @click.option("--rules", required=True, type=FromJson(tuple[str, ...]), help="The rules to count, JSON.")
-def main(histories: tuple[Path, ...], benchmarks: Path, rules: tuple[str, ...], labels: Labels, outputs: Outputs) -> None:
+def main(histories: pd.DataFrame, benchmarks: Path, rules: tuple[str, ...], report: Report) -> None:
     """Add up what the trainings and the jobs took."""
-    table = job_times.cost_table(job_times.training_seconds(histories), job_times.seconds_by_rule(benchmarks, rules, labels))
-    outputs.write_table(table, made_of(labels, histories))
-    outputs.write_page("What it took", job_times.page(table, labels, read_provenance(histories[0]).record["device"]))
+    table = cost_table(histories, seconds_by_rule(benchmarks, rules, report.labels))
+    report.write_table(table)
+    report.write_page("What it took", page(table, report.labels, report.device))
 
 
 if __name__ == "__main__":

@@ -2,22 +2,22 @@
 
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import click
-import torch
 
 from advtrain.data.examples import load_examples
 from advtrain.results import checkpoint
 from advtrain.results.code import code_digest
 from advtrain.results.parquet import write_rows
 from advtrain.results.provenance import made_by
-from advtrain.system.device import device_settings, numerics, prepare_device
+from advtrain.system.device import numerics, prepare_device
 from advtrain.training.plan import HISTORY_SCHEMA, Plan
-from advtrain.training.run import State, how_far, train
+from advtrain.training.run import how_far, train
 from cli.command import FILE, Command, FromJson
 from cli.progress import Progress
-from cli.stopping import WhyStop
+from cli.stopping import noting_signals
 
 
 @click.command(
@@ -32,9 +32,7 @@ from cli.stopping import WhyStop
 @click.option("--checkpoint-epochs", required=True, type=click.IntRange(min=1), help="Epochs between two checkpoints.")
 @click.option("--device", required=True, help="auto, cuda, mps or cpu.")
 @click.option("--cuda-graph", required=True, type=bool, help="Whether to run the steps from a CUDA graph.")
-@click.option(
-    "--checkpoint", "checkpoint_file", required=True, type=FILE, help="Where a killed run resumes; deleted at the end."
-)
+@click.option("--checkpoint", "checkpoint_file", required=True, type=FILE, help="Where to resume; deleted at the end.")
 @click.option("--model", required=True, type=FILE, help="Output: the weights of all seeds.")
 @click.option("--history", required=True, type=FILE, help="Output: a row for each seed and epoch, Parquet.")
 def main(
@@ -53,27 +51,17 @@ def main(
     """Train all seeds of a cell; on SIGTERM, SIGINT or SIGHUP save a checkpoint and stop."""
     chosen = prepare_device(device)
     data = load_examples(images, labels).subset(plan.examples, plan.subset_seed).to(chosen)
-    identity = {
-        **plan.identity(),
-        "data": checkpoint.tensor_digest(data.x, data.y),
-        "code": code_digest("train", plan.method),
-        "torch": str(torch.__version__),
-        **device_settings(chosen),
-    }
-
-    def save(state: State) -> None:
-        checkpoint.save_state(checkpoint_file, identity, state)
-
+    identity = checkpoint.identity(plan.identity(), code_digest("train", plan.method), data.x, data.y)
     state = checkpoint.load_if_same(checkpoint_file, identity)
     if state:
         click.echo(f"{dataset}/{defense}: resumes from a checkpoint, {how_far(state)}", err=True)
     progress = Progress(f"{dataset}/{defense}", plan.epochs, len(plan.seeds), log=sys.stderr, console=sys.stdout)
-    with WhyStop() as why_stop:
+    with noting_signals() as why_stop:
         trained = train(
             plan,
             data,
             resume_from=state,
-            save=save,
+            save=partial(checkpoint.save_state, checkpoint_file, identity),
             save_every=checkpoint_epochs,
             cuda_graph=cuda_graph and chosen.type == "cuda",
             why_stop=why_stop,

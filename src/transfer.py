@@ -20,12 +20,8 @@ from cli.command import FILE, Command, FromJson
 
 @click.command(cls=Command, lower="evaluation.batch_size")
 @click.option("--dataset", required=True, help="Name of the data set.")
-@click.option(
-    "--models", required=True, type=FromJson(dict[str, str]), help="The weights of each defense, paths by name, JSON."
-)
-@click.option(
-    "--evaluations", required=True, type=FromJson(dict[str, str]), help="All evaluations of each defense, paths by name, JSON."
-)
+@click.option("--models", required=True, type=FromJson(dict[str, str]), help="Weights of each defense, paths by name, JSON.")
+@click.option("--evaluations", required=True, type=FromJson(dict[str, str]), help="Evaluations of each defense, as --models.")
 @click.option("--images", required=True, type=FILE, help="Test images, uncompressed IDX.")
 @click.option("--labels", required=True, type=FILE, help="Test labels, uncompressed IDX.")
 @click.option("--settings", required=True, type=FromJson(Strong), help="PGD of the strong evaluation, JSON.")
@@ -50,11 +46,11 @@ def main(
     data = load_examples(images, labels).subset(settings.examples, settings.subset_seed).to(chosen)
     networks = {defense: load_networks(Path(path), chosen) for defense, path in models.items()}
     pgd = {defense: _worst_of_pgd(Path(path)) for defense, path in evaluations.items()}
+    attack = settings.pgd.attack(settings.epsilon, batch_size)
     rows = []
     for seed in sorted(set.intersection(*(set(of_defense) for of_defense in networks.values()))):
         of_seed = {defense: network[seed] for defense, network in networks.items()}
         withstood = {defense: outcomes[seed].to(chosen) for defense, outcomes in pgd.items()}
-        attack = settings.pgd.attack(settings.epsilon, batch_size)
         rows += [{"dataset": dataset, "seed": seed, **row} for row in transfer(of_seed, withstood, data, attack)]
     inputs = {defense: read_provenance(Path(path)) for defense, path in evaluations.items()}
     made = made_by({"dataset": dataset, **asdict(settings)}, numerics=numerics(chosen), inputs=inputs)

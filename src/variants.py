@@ -1,35 +1,25 @@
 """Compare the choices that the paper leaves open with its Table I."""
 
-from pathlib import Path
-
 import click
+import pandas as pd
 
-from advtrain.report.labels import Labels
 from advtrain.report.open_choices import page, variants_table
 from cli.command import FromJson
-from cli.report import Outputs, made_of, read_rows, report_command
+from cli.report import Report, report_command
+
+Titles = dict[str, dict[str, str]]
+TITLES = "For each defense the title of each choice, by classifier; JSON."
 
 
 @report_command(many="evaluations")
-@click.option(
-    "--classifiers",
-    required=True,
-    type=FromJson(dict[str, dict[str, str]]),
-    help="For each defense the title of each choice, by classifier; JSON.",
-)
+@click.option("--classifiers", required=True, type=FromJson(Titles), help=TITLES)
 @click.option("--fixed-step-divisor", required=True, type=float, help="Of epsilon, in BIM of a fixed step.")
-def main(
-    evaluations: tuple[Path, ...],
-    classifiers: dict[str, dict[str, str]],
-    fixed_step_divisor: float,
-    labels: Labels,
-    outputs: Outputs,
-) -> None:
+def main(evaluations: pd.DataFrame, classifiers: Titles, fixed_step_divisor: float, report: Report) -> None:
     """Compare the choices that the paper leaves open."""
     fixed_step = f"BIM of ε/{fixed_step_divisor:g} a step"
-    table = variants_table(read_rows(evaluations), classifiers, list(labels.datasets), fixed_step)
-    outputs.write_table(table, made_of(labels, evaluations))
-    outputs.write_page("What the paper leaves open", page(table, labels))
+    table = variants_table(evaluations, classifiers, list(report.labels.datasets), fixed_step)
+    report.write_table(table)
+    report.write_page("What the paper leaves open", page(table, report.labels))
 
 
 if __name__ == "__main__":

@@ -3,15 +3,13 @@
 import gc
 import json
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import click
 
 from advtrain.system.errors import InputError, Stopped, is_out_of_memory
 from advtrain.system.settings import read_value
 from cli.stopping import stop_with_parent
-
-T = TypeVar("T")
 
 STOPPED = 143
 """Exit status of a script that was asked to stop and has saved its work, as of a process that SIGTERM ended."""
@@ -26,12 +24,8 @@ class Command(click.Command):
         self.lower = lower
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the command as the process's main program, which stops when the Snakemake that started it dies.
-
-        Imported modules stay to the end, so the garbage collector need not search them: with torch that takes a third of a
-        second at exit alone.
-        """
-        gc.freeze()
+        """Run the command as the process's main program, which stops when the Snakemake that started it dies."""
+        gc.freeze()  # imported modules stay to the end; searching torch takes a third of a second at exit alone
         stop_with_parent()
         return super().__call__(*args, **kwargs)
 
@@ -53,22 +47,22 @@ class Command(click.Command):
             raise click.ClickException(f"{reason}\nThere is too little memory; lower {self.lower}") from error
 
 
-class FromJson(click.ParamType[T], Generic[T]):
-    """A JSON object, read into a dataclass or a mapping of dataclasses: a slice of the configuration."""
+class FromJson(click.ParamType[Any]):
+    """A JSON object, read into a dataclass or a mapping such as `dict[str, Plan]`: a slice of the configuration."""
 
     name = "json"
 
     def __init__(self, kind: Any) -> None:
-        """Args: kind, as `read_settings` takes it, or a mapping type such as `dict[str, Plan]`."""
         self.kind = kind
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> T:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Parse the option's text; what is wrong is one line that names the key."""
         try:
-            found: T = read_value(self.kind, json.loads(value), "")
+            return read_value(self.kind, json.loads(value), "")
+        except InputError as error:
+            self.fail(str(error), param, ctx)
         except ValueError as error:
-            self.fail(f"{value!r} is not JSON: {error}" if not isinstance(error, InputError) else str(error), param, ctx)
-        return found
+            self.fail(f"{value!r} is not JSON: {error}", param, ctx)
 
 
 FILE = click.Path(dir_okay=False, path_type=Path)

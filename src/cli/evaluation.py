@@ -1,7 +1,7 @@
 """The command line that the evaluations of a cell share: a trained model with all its seeds, and test images to attack."""
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -66,7 +66,7 @@ class Cell(Generic[S]):
 
 def cell_options(kind: type[S]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a click command the options of a cell, as its first argument; `kind` is the dataclass of its settings."""
-    options = (
+    of_cell = (
         click.option("--dataset", required=True, help="Name of the data set."),
         click.option("--defense", required=True, help="Name of the defense."),
         click.option("--model", required=True, type=FILE, help="The weights of all seeds, from train.py."),
@@ -81,10 +81,9 @@ def cell_options(kind: type[S]) -> Callable[[Callable[..., None]], Callable[...,
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(function)
         def bundled(**options: Any) -> None:
-            cell: Mapping[str, Any] = {name: options.pop(name) for name in Cell.__dataclass_fields__}
-            function(Cell(**cell), **options)
+            function(Cell(**{name: options.pop(name) for name in Cell.__dataclass_fields__}), **options)
 
-        for option in reversed(options):
+        for option in reversed(of_cell):
             bundled = option(bundled)
         return bundled
 

@@ -18,8 +18,7 @@ class Progress:
         """Args: cell, its name in messages; epochs of each seed; number of seeds; where to write."""
         self.cell, self.epochs, self.total, self.log, self.console = cell, epochs, epochs * seeds, log, console
         self.start = time.perf_counter()
-        self.resumed_at: int | None = None
-        """Epochs that an earlier run had trained, known at the first call; they say nothing of the speed."""
+        self.resumed_at: int | None = None  # epochs that an earlier run had trained, known at the first call
 
     def __call__(self, record: EpochRecord, done: int) -> None:
         """Show one epoch; `done` counts the epochs trained of all seeds."""

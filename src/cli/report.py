@@ -1,7 +1,8 @@
-"""What the scripts of tables and figures share: options, reading the tables of many cells, writing a table with its pages."""
+"""What the scripts of tables and figures share: reading tables, and writing a table with its pages."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +19,27 @@ from cli.command import FILE, Command, FromJson
 
 
 @dataclass(frozen=True)
-class Outputs:
-    """The files that a rule wants: each is written in the format of its suffix."""
+class Report:
+    """The files that a rule wants, each written in the format of its suffix, and what they are made of."""
 
+    labels: Labels
     files: tuple[Path, ...]
+    inputs: Mapping[str, Provenance]
+
+    @property
+    def device(self) -> str:
+        """What computed the first of the tables that were computed on a device."""
+        return next(str(made.record["device"]) for made in self.inputs.values() if "device" in made.record)
 
     def of(self, *suffixes: str) -> list[Path]:
-        """Those with one of some suffixes."""
+        """The files with one of some suffixes."""
         return [file for file in self.files if file.suffix in suffixes]
 
-    def write_table(self, table: pd.DataFrame | pa.Table, made: Provenance) -> None:
-        """Write a table as .parquet and .csv; a data frame without its index."""
+    def write_table(self, table: pd.DataFrame | pa.Table, **settings: Any) -> None:
+        """Write a table as .parquet and .csv; a data frame without its index. The settings are for its provenance."""
         arrow = table if isinstance(table, pa.Table) else pa.Table.from_pandas(table, preserve_index=False)
         for file in self.of(".parquet"):
+            made = made_by({"scale": self.labels.scale, **settings}, inputs=self.inputs)
             write_table(arrow.replace_schema_metadata(), file, made)
         for file in self.of(".csv"):
             write_text(file, arrow.to_pandas().to_csv(index=False))
@@ -46,40 +55,39 @@ class Outputs:
             write_text(file, formats[file.suffix]())
 
 
-class _Outputs(click.Option):
-    """Collects --output, which is given several times, as `Outputs`."""
-
-    def type_cast_value(self, ctx: click.Context, value: Any) -> Outputs:
-        return Outputs(super().type_cast_value(ctx, value))
-
-
-def report_command(*tables: str, many: str = "") -> Callable[[Callable[..., None]], click.Command]:
-    """A click command that makes tables or figures of result tables, with --labels and --output.
-
-    Args:
-        tables: names of options that take one table each.
-        many: name of an option that takes the tables of many cells, given several times.
-    """
-
-    def decorate(function: Callable[..., None]) -> click.Command:
-        for name in tables:
-            function = click.option(f"--{name}", required=True, type=FILE, help="Parquet of an earlier rule.")(function)
-        if many:
-            several = click.option(f"--{many}", required=True, multiple=True, type=FILE, help="Parquet of each cell; several.")
-            function = several(function)
-        function = click.option("--labels", required=True, type=FromJson(Labels), help="Titles and scale, JSON.")(function)
-        written = "Written in the format of its suffix; several."
-        output = click.option("--output", "outputs", cls=_Outputs, required=True, multiple=True, type=FILE, help=written)
-        return click.command(cls=Command)(output(function))
-
-    return decorate
-
-
 def read_rows(files: Iterable[Path]) -> pd.DataFrame:
     """The rows of several tables of the same columns, one after the other; raises as `read_table`."""
     return pa.concat_tables([read_table(file) for file in files]).to_pandas()
 
 
-def made_of(labels: Labels, tables: Iterable[Path], **settings: Any) -> Provenance:
-    """Provenance of a table or page that is made of others."""
-    return made_by({"scale": labels.scale, **settings}, inputs=read_provenances(tables))
+def report_command(
+    *tables: str, many: str = "", read: Callable[[Sequence[Path]], pd.DataFrame] = read_rows
+) -> Callable[[Callable[..., None]], click.Command]:
+    """A click command that makes tables or figures of result tables, with --labels and --output.
+
+    Its function gets `report`, its other options, and the rows of each table by the name of its option: `tables` name options
+    that take one table each, `many` one that takes those of many cells, given several times, which `read` makes one.
+    """
+    written = "Written in the format of its suffix; several."
+    shared: list[click.Parameter] = [
+        click.Option(["--output"], required=True, multiple=True, type=FILE, help=written),
+        click.Option(["--labels"], required=True, type=FromJson(Labels), help="Titles and scale, JSON."),
+        *(click.Option([f"--{name}"], required=True, type=FILE, help="Parquet of an earlier rule.") for name in tables),
+    ]
+    if many:
+        of_cells = "Parquet of each cell; several."
+        shared.append(click.Option([f"--{many}"], required=True, multiple=True, type=FILE, help=of_cells))
+
+    def decorate(function: Callable[..., None]) -> click.Command:
+        @wraps(function)
+        def run(labels: Labels, output: tuple[Path, ...], **options: Any) -> None:
+            single = {name: options[name] for name in (name.replace("-", "_") for name in tables)}
+            rows = {name: read_rows([file]) for name, file in single.items()}
+            if many:
+                rows[many] = read(options[many])
+            inputs = read_provenances([*options.get(many, ()), *single.values()])
+            function(**{**options, **rows}, report=Report(labels, output, inputs))
+
+        return click.command(cls=Command, params=shared)(run)
+
+    return decorate

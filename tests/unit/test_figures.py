@@ -117,7 +117,7 @@ def test_the_transfer_map_has_sources_as_rows_and_targets_as_columns() -> None:
 def test_a_title_is_no_formula(title: str, tmp_path: Path) -> None:
     """The letters of an .svg are paths of some font, oblique in a formula, with a comment that says what they are."""
     labels = labels_of(datasets={**DATASETS, "mnist": title}, defenses={**LABELS.defenses, "proposed": title})
-    save_figure(figure_1(evaluations(), labels), [tmp_path / "f.svg"])
+    save_figure(figure_1(evaluations(), labels), [tmp_path / "f.svg"], "")
     drawn = (tmp_path / "f.svg").read_text()
     assert f"<!-- (a) {title} -->" in drawn
     assert f"<!-- {title} -->" in drawn

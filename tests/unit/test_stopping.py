@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from advtrain.results.code import SRC
-from cli.stopping import SIGNALS, WhyStop
+from cli.stopping import SIGNALS, noting_signals
 
 JOB = """
 import pathlib, sys, time
 from cli.command import Command
-from cli.stopping import WhyStop
+from cli.stopping import noting_signals
 
 def main():
-    with WhyStop() as why_stop:
+    with noting_signals() as why_stop:
         pathlib.Path("waiting").touch()
         deadline = time.monotonic() + int(sys.argv[1])
         while not why_stop() and time.monotonic() < deadline:
@@ -33,7 +33,7 @@ def test_a_signal_is_a_reason_unless_it_is_ignored(number: signal.Signals, ignor
     handler = signal.SIG_IGN if ignored else signal.default_int_handler
     before = {other: signal.signal(other, handler) for other in SIGNALS}
     try:
-        with WhyStop() as why_stop:
+        with noting_signals() as why_stop:
             assert why_stop() is None
             os.kill(os.getpid(), number)
             os.kill(os.getpid(), signal.SIGTERM)

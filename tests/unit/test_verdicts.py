@@ -4,33 +4,33 @@ import pytest
 
 from advtrain.report import verdicts
 from advtrain.report.statistics import Estimate
-from advtrain.report.verdicts import POINTS, Condition, Verdict, at_least, least_certain
+from advtrain.report.verdicts import POINTS, Condition, Quantity, Verdict, least_certain
 
 
-def estimate(lower: float, mean: float, upper: float) -> Estimate:
-    return Estimate(mean, float("nan"), lower, upper, 1)
+def of(lower: float, mean: float, upper: float, name: str = "") -> Quantity:
+    return Quantity(name, Estimate(mean, float("nan"), lower, upper, 1), POINTS)
 
 
 @pytest.mark.parametrize(
     ("condition", "met"),
     [
-        (verdicts.below("", estimate(0.07, 0.08, 0.0999), 0.1), True),
-        (verdicts.below("", estimate(0.07, 0.08, 0.1), 0.1), None),
-        (verdicts.below("", estimate(0.1, 0.11, 0.12), 0.1), False),
-        (at_least("", estimate(0.1, 0.11, 0.12), 0.1, POINTS), True),
-        (at_least("", estimate(0.09, 0.11, 0.12), 0.1, POINTS), None),
-        (at_least("", estimate(0.07, 0.08, 0.0999), 0.1, POINTS), False),
-        (verdicts.more_than_nothing("", estimate(0.01, 0.02, 0.03), POINTS), True),
-        (verdicts.more_than_nothing("", estimate(0.0, 0.02, 0.03), POINTS), None),
-        (verdicts.more_than_nothing("", estimate(0.0, 0.0, 0.0), POINTS), False),
-        (verdicts.within("", estimate(-0.01, 0.0, 0.01), 0.01), True),
-        (verdicts.within("", estimate(-0.011, 0.0, 0.01), 0.01), None),
-        (verdicts.within("", estimate(-0.03, -0.02, -0.011), 0.01), False),
-        (verdicts.within("", estimate(0.011, 0.02, 0.03), 0.01), False),
-        (verdicts.no_rise("", estimate(-0.01, 0.0, 0.01)), True),
-        (verdicts.no_rise("", estimate(-0.01, 0.001, 0.01)), None),
-        (verdicts.no_rise("", estimate(0.001, 0.01, 0.02)), False),
-        (at_least("", estimate(float("nan"), 0.5, float("nan")), 0.1, POINTS), None),
+        (of(0.07, 0.08, 0.0999).below(0.1), True),
+        (of(0.07, 0.08, 0.1).below(0.1), None),
+        (of(0.1, 0.11, 0.12).below(0.1), False),
+        (of(0.1, 0.11, 0.12).at_least(0.1), True),
+        (of(0.09, 0.11, 0.12).at_least(0.1), None),
+        (of(0.07, 0.08, 0.0999).at_least(0.1), False),
+        (of(0.01, 0.02, 0.03).more_than_nothing(), True),
+        (of(0.0, 0.02, 0.03).more_than_nothing(), None),
+        (of(0.0, 0.0, 0.0).more_than_nothing(), False),
+        (of(-0.01, 0.0, 0.01).within(0.01), True),
+        (of(-0.011, 0.0, 0.01).within(0.01), None),
+        (of(-0.03, -0.02, -0.011).within(0.01), False),
+        (of(0.011, 0.02, 0.03).within(0.01), False),
+        (of(-0.01, 0.0, 0.01).no_rise(), True),
+        (of(-0.01, 0.001, 0.01).no_rise(), None),
+        (of(0.001, 0.01, 0.02).no_rise(), False),
+        (of(float("nan"), 0.5, float("nan")).at_least(0.1), None),
     ],
 )
 def test_a_condition_is_met_or_not_where_the_whole_interval_is_on_one_side(condition: Condition, met: bool | None) -> None:
@@ -38,7 +38,7 @@ def test_a_condition_is_met_or_not_where_the_whole_interval_is_on_one_side(condi
 
 
 def condition(met: bool | None, room: float = 0.0) -> Condition:
-    return Condition("", estimate(0, 0, 0), POINTS, "", met, room)
+    return Condition(of(0, 0, 0), "", met, room)
 
 
 @pytest.mark.parametrize(
@@ -63,5 +63,5 @@ def test_the_least_certain_condition_is_one_not_met_then_an_open_one_then_that_o
 
 
 def test_a_condition_reads_as_a_figure_its_interval_and_its_threshold() -> None:
-    line = str(at_least("Ours less theirs", estimate(0.005, 0.0123, 0.02), -0.01, POINTS))
+    line = str(of(0.005, 0.0123, 0.02, "Ours less theirs").at_least(-0.01))
     assert line == "Ours less theirs: +1.23 points (+0.50 to +2.00), at least -1.00 points: met"

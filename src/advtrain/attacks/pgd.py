@@ -1,7 +1,8 @@
 """PGD: projected gradient descent from random starts, the worst case over all restarts and iterates of each image."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,9 @@ from advtrain.attacks.gradient import LOSSES, Loss, ascend, check_budget, margin
 from advtrain.data.examples import Examples
 from advtrain.networks.cpu_fast_path import frozen
 from advtrain.networks.plain import predict, predict_all
+
+Step = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+"""From an iterate, with its images and labels, to the next iterate and the logits of the first: `ascend`."""
 
 
 @dataclass(frozen=True)
@@ -36,33 +40,21 @@ def pgd(
 ) -> Attacked:
     """Projected gradient descent, the worst case over all restarts and iterates of each image (Madry et al. 2017).
 
-    An image that the model gets wrong without an attack is not robust; one that is fooled once is not attacked again.
-
-    Args:
-        model: maps [B, C, H, W] to logits [B, K].
-        x: clean images, [n, C, H, W] in [0, 1].
-        y: labels, [n], int64.
-        loss: what the attack ascends, one of `LOSSES`.
-        epsilon: radius of the budget, in the images' units.
-        step_size: length of a step per pixel, in the images' units.
-        iterations: steps of a restart.
-        starts: where each restart starts, [n, C, H, W] within the budget: `random_starts`, or [x].
-        batch_size: images that go through the model at once; the result does not depend on it.
-
-    Raises:
-        InputError: `epsilon` or `step_size` is not above 0, or `iterations` is below 1.
+    An image that the model gets wrong without an attack is not robust; one that is fooled once is not attacked again. The
+    images x [n, C, H, W] go through the model `batch_size` at once, which does not change the result. The attack ascends
+    `loss`, one of `LOSSES`; epsilon and step size are in the images' units. Each restart starts at one of `starts`, points
+    [n, C, H, W] within the budget: `random_starts`, or [x]. Raises as `check_budget`.
     """
     check_budget(epsilon, step_size, iterations)
     model = frozen(model)
+    step = partial(ascend, model, loss=loss, epsilon=epsilon, step_size=step_size)
     clean = predict_all(model, x, batch_size)
     x_adv, highest, robust = x.clone(), margin(clean, y), [clean.argmax(dim=1) == y]
     for start in starts:
         robust.append(robust[-1].clone())
         standing = robust[-1].nonzero().squeeze(1)
         for index in standing.split(batch_size) if len(standing) else ():
-            reached, fooled, reached_margin = _until_fooled(
-                model, start[index], x[index], y[index], iterations, loss=loss, epsilon=epsilon, step_size=step_size
-            )
+            reached, fooled, reached_margin = _until_fooled(model, step, start[index], x[index], y[index], iterations)
             worse = fooled | (reached_margin > highest[index])
             x_adv[index[worse]], highest[index[worse]] = reached[worse], reached_margin[worse]
             robust[-1][index] = ~fooled
@@ -80,15 +72,7 @@ def random_starts(x: Tensor, *, epsilon: float, restarts: int, generator: torch.
 
 
 def _until_fooled(
-    model: nn.Module,
-    start: Tensor,
-    x: Tensor,
-    y: Tensor,
-    iterations: int,
-    *,
-    loss: Loss,
-    epsilon: float,
-    step_size: float,
+    model: nn.Module, step: Step, start: Tensor, x: Tensor, y: Tensor, iterations: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The first iterate from `start` on that fools the model, or the last one; whether it fools; and its margin.
 
@@ -96,7 +80,7 @@ def _until_fooled(
     """
     x_adv, fooled, active = start.clone(), torch.ones_like(y, dtype=torch.bool), torch.arange(len(y), device=y.device)
     for _ in range(iterations):
-        moved, logits = ascend(model, x_adv[active], x[active], y[active], loss=loss, epsilon=epsilon, step_size=step_size)
+        moved, logits = step(x_adv[active], x[active], y[active])
         right = logits.argmax(dim=1) == y[active]
         active = active[right]
         if len(active) == 0:

@@ -24,24 +24,16 @@ def square(
     It starts from vertical stripes of +-epsilon. Each query sets a square at a random place to +-epsilon and keeps it if the
     margin grows. An image that is fooled is left alone.
 
-    Args:
-        model: maps [B, C, H, W] to logits [B, K].
-        x: clean images, [n, C, H, W] in [0, 1].
-        y: labels, [n], int64.
-        epsilon: radius of the budget, in the images' units.
-        queries: forward passes for each image, the start included.
-        generator: on the CPU; draws stripes, places and signs for all images at once.
-        batch_size: images that go through the model at once; the result does not depend on it.
-
-    Raises:
-        InputError: `epsilon` is not in (0, 1], or `queries` is below 1.
+    Epsilon is in the units of the images x [n, C, H, W], whose labels are y [n]. Each image has `queries` forward passes, the
+    start included. The generator, on the CPU, draws for all images at once, so that the result does not depend on `batch_size`.
+    InputError where epsilon is not in (0, 1] or `queries` is below 1.
     """
     check_epsilon(epsilon)
     check_at_least_one("queries", queries)
     model = frozen(model)
     n, channels, height, width = x.shape
     x_adv = project(x + epsilon * _signs((n, channels, 1, width), generator).to(x), x, epsilon)
-    highest = _margins(model, x_adv, y, batch_size)
+    highest = margin(predict_all(model, x_adv, batch_size), y)
     for query in range(1, queries):
         active = (highest <= 0).nonzero().squeeze(1)
         if len(active) == 0:
@@ -50,7 +42,7 @@ def square(
         inside = _squares(len(active), height, width, side, generator).to(x.device)
         sign = _signs((len(active), channels, 1, 1), generator).to(x)
         tried = torch.where(inside, project(x[active] + epsilon * sign, x[active], epsilon), x_adv[active])
-        reached = _margins(model, tried, y[active], batch_size)
+        reached = margin(predict_all(model, tried, batch_size), y[active])
         better = reached > highest[active]
         x_adv[active[better]], highest[active[better]] = tried[better], reached[better]
     return x_adv
@@ -72,7 +64,3 @@ def _squares(n: int, height: int, width: int, side: int, generator: torch.Genera
 
 def _signs(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     return 2 * torch.randint(0, 2, shape, generator=generator) - 1
-
-
-def _margins(model: nn.Module, x: Tensor, y: Tensor, batch_size: int) -> Tensor:
-    return margin(predict_all(model, x, batch_size), y)

@@ -16,14 +16,14 @@ class Check:
 
     name: str
     title: str
-    rule: str
     threshold: float
+    doubts: str
+    """What a failure casts doubt on: `WEAK_ATTACKS`, which start once; `PGD`'s worst case as well; or `EVERY_ATTACK`."""
+    rule: str
     why: str
+    strict: bool = False
     unit: str = "points"
     """`points` of percent, of the images (the value is a fraction); else a plain number."""
-    strict: bool = False
-    doubts: str = PGD
-    """What a failure casts doubt on: `WEAK_ATTACKS`, which start once; `PGD`'s worst case as well; or `EVERY_ATTACK`."""
 
     @property
     def problem(self) -> str:
@@ -41,179 +41,71 @@ class Check:
         return f"{100 * number:.2f} points" if self.unit == "points" else f"{number:.3g} {self.unit}".strip()
 
 
-CHECKS = {
-    check.name: check
-    for check in (
-        Check(
-            "stronger_single_step",
-            "Iterative at least as strong as single step",
-            "accuracy under BIM at most two standard errors above that under FGSM",
-            2.0,
-            "Many small steps contain the large one; if they find less, the gradient misleads them.",
-            unit="standard errors",
-            doubts=WEAK_ATTACKS,
-        ),
-        Check(
-            "budget_not_monotone",
-            "Accuracy falls with the budget",
-            "no rise of accuracy under PGD from epsilon 0 to 0.5, in steps of 0.1",
-            0.0,
-            "A larger budget contains the smaller; a rise means that the attack fails, not that the model is robust.",
-        ),
-        Check(
-            "above_chance_at_half",
-            "A large budget breaks it: chance at 0.5",
-            "accuracy under PGD at epsilon 0.5 at most 10%",
-            0.0,
-            "At epsilon 0.5 every image can be turned into the same grey one, so nothing can be told apart.",
-        ),
-        Check(
-            "above_zero_at_one",
-            "An unlimited budget breaks it: 0% at 1",
-            "accuracy under PGD at epsilon 1 is 0",
-            0.0,
-            "At epsilon 1 every image can be turned into any other; whatever is left is the attack's failure.",
-        ),
-        Check(
-            "iterations_not_enough",
-            "Converged in iterations",
-            "doubling PGD's iterations changes accuracy under one restart by less than 0.5 points",
-            0.005,
-            "If more steps still find more, one restart measures the attack's patience.",
-            strict=True,
-            doubts=WEAK_ATTACKS,
-        ),
-        Check(
-            "step_size_matters",
-            "Converged in step size",
-            "one, two and four times PGD's step agree within less than 0.5 points under one restart",
-            0.005,
-            "On a smooth loss the step hardly matters; on a masked one it decides.",
-            strict=True,
-            doubts=WEAK_ATTACKS,
-        ),
-        Check(
-            "longer_pgd_better",
-            "More iterations find nothing beyond PGD",
-            "one restart with twice the iterations fools less than 0.5% of the images beyond those that PGD fools",
-            0.005,
-            "The worst of all restarts has to make up for what one restart misses.",
-            strict=True,
-        ),
-        Check(
-            "other_step_better",
-            "Other steps find nothing beyond PGD",
-            "one restart with two or four times the step fools less than 0.5% of the images beyond those that PGD fools",
-            0.005,
-            "The worst of all restarts has to make up for a step that is not the best.",
-            strict=True,
-        ),
-        Check(
-            "restarts_matter",
-            "Restarts find little more",
-            "all restarts of PGD on the cross-entropy fool less than 0.5% of the images beyond those that one fools",
-            0.005,
-            "Many bad local maxima around an image are a sign of a rugged, masked loss.",
-            strict=True,
-            doubts=WEAK_ATTACKS,
-        ),
-        Check(
-            "margin_loss_better",
-            "The margin loss is not better",
-            "accuracy under PGD on the margin at most 1 point below that on the cross-entropy",
-            0.01,
-            "Where the model is very sure the cross-entropy goes flat, and attacks on it stop; the margin does not.",
-            doubts=WEAK_ATTACKS,
-        ),
-        Check(
-            "gradient_free_better",
-            "A gradient-free attack is not better",
-            "Square Attack fools less than 0.2% of the images beyond those that PGD fools",
-            0.002,
-            "Who does not see gradients cannot do better than who does, unless the gradients are useless.",
-            strict=True,
-        ),
-        Check(
-            "autoattack_better",
-            "AutoAttack is not better",
-            "AutoAttack fools at most 0.5% of its images beyond those that PGD fools",
-            0.005,
-            "Its steps shrink as it goes and so end in places that PGD's steps of one size jump over.",
-        ),
-        Check(
-            "transfer_better",
-            "Transfer is not better",
-            "other models' adversarial examples fool no image beyond those that PGD on the model fools",
-            0.0,
-            "Examples made without the model cannot beat those made with it, unless its gradients are useless.",
-        ),
-        Check(
-            "noise_better",
-            "Noise is not better",
-            "uniform noise and noise of +-epsilon fool no image beyond those that PGD fools",
-            0.0,
-            "Noise is the weakest attack of all.",
-        ),
-        Check(
-            "zero_gradients",
-            "No zero gradients",
-            "no clean image with an input gradient that is zero everywhere, NaN or infinite",
-            0.0,
-            "Where there is no gradient, gradient attacks do nothing and the image counts as robust.",
-            doubts=EVERY_ATTACK,
-        ),
-        Check(
-            "not_logits",
-            "Logits, not probabilities",
-            "no output that looks like a distribution",
-            0.0,
-            "A second softmax inside the loss flattens it.",
-            unit="of the outputs",
-            doubts=EVERY_ATTACK,
-        ),
-        Check(
-            "not_deterministic",
-            "Deterministic forward pass",
-            "two forward passes give the same bits",
-            0.0,
-            "Noise in the model hides the gradient from an attack that looks once.",
-            unit="",
-            doubts=EVERY_ATTACK,
-        ),
-        Check(
-            "not_batch_invariant",
-            "Batch invariance",
-            "logits of an image alone and in a batch differ by rounding only (1e-4 of the largest)",
-            1e-4,
-            "An image's neighbours must not defend it.",
-            unit="",
-            doubts=EVERY_ATTACK,
-        ),
-        Check(
-            "label_leaking",
-            "No label leaking",
-            "accuracy under FGSM not above clean accuracy",
-            0.0,
-            "Training on single-step examples can teach a model to read the label from the perturbation.",
-            doubts=WEAK_ATTACKS,
-        ),
-        Check(
-            "catastrophic_overfitting",
-            "No catastrophic overfitting",
-            "accuracy under FGSM at most 20 points above that under PGD",
-            0.2,
-            "A model that withstands one large step and not several small ones has learnt to mask, not to be robust.",
-            doubts=WEAK_ATTACKS,
-        ),
-        Check(
-            "silent_success",
-            "No silent success",
-            "less than 0.5% of the images fooled at some iterate of BIM and not at the last",
-            0.005,
-            "An attack that finds an adversarial example and walks past it reports robustness that is not there.",
-            strict=True,
-            doubts=WEAK_ATTACKS,
-        ),
-    )
-}
+# fmt: off
+CHECKS = {check.name: check for check in (  # three lines a check
+    Check("stronger_single_step", "Iterative at least as strong as single step", 2.0, WEAK_ATTACKS, unit="standard errors",
+          rule="accuracy under BIM at most two standard errors above that under FGSM",
+          why="Many small steps contain the large one; if they find less, the gradient misleads them."),
+    Check("budget_not_monotone", "Accuracy falls with the budget", 0.0, PGD,
+          rule="no rise of accuracy under PGD from epsilon 0 to 0.5, in steps of 0.1",
+          why="A larger budget contains the smaller; a rise means that the attack fails, not that the model is robust."),
+    Check("above_chance_at_half", "A large budget breaks it: chance at 0.5", 0.0, PGD,
+          rule="accuracy under PGD at epsilon 0.5 at most 10%",
+          why="At epsilon 0.5 every image can be turned into the same grey one, so nothing can be told apart."),
+    Check("above_zero_at_one", "An unlimited budget breaks it: 0% at 1", 0.0, PGD,
+          rule="accuracy under PGD at epsilon 1 is 0",
+          why="At epsilon 1 every image can be turned into any other; whatever is left is the attack's failure."),
+    Check("iterations_not_enough", "Converged in iterations", 0.005, WEAK_ATTACKS, strict=True,
+          rule="doubling PGD's iterations changes accuracy under one restart by less than 0.5 points",
+          why="If more steps still find more, one restart measures the attack's patience."),
+    Check("step_size_matters", "Converged in step size", 0.005, WEAK_ATTACKS, strict=True,
+          rule="one, two and four times PGD's step agree within less than 0.5 points under one restart",
+          why="On a smooth loss the step hardly matters; on a masked one it decides."),
+    Check("longer_pgd_better", "More iterations find nothing beyond PGD", 0.005, PGD, strict=True,
+          rule="one restart with twice the iterations fools less than 0.5% of the images beyond those that PGD fools",
+          why="The worst of all restarts has to make up for what one restart misses."),
+    Check("other_step_better", "Other steps find nothing beyond PGD", 0.005, PGD, strict=True,
+          rule="one restart with two or four times the step fools less than 0.5% of the images beyond those that PGD fools",
+          why="The worst of all restarts has to make up for a step that is not the best."),
+    Check("restarts_matter", "Restarts find little more", 0.005, WEAK_ATTACKS, strict=True,
+          rule="all restarts of PGD on the cross-entropy fool less than 0.5% of the images beyond those that one fools",
+          why="Many bad local maxima around an image are a sign of a rugged, masked loss."),
+    Check("margin_loss_better", "The margin loss is not better", 0.01, WEAK_ATTACKS,
+          rule="accuracy under PGD on the margin at most 1 point below that on the cross-entropy",
+          why="Where the model is very sure the cross-entropy goes flat, and attacks on it stop; the margin does not."),
+    Check("gradient_free_better", "A gradient-free attack is not better", 0.002, PGD, strict=True,
+          rule="Square Attack fools less than 0.2% of the images beyond those that PGD fools",
+          why="Who does not see gradients cannot do better than who does, unless the gradients are useless."),
+    Check("autoattack_better", "AutoAttack is not better", 0.005, PGD,
+          rule="AutoAttack fools at most 0.5% of its images beyond those that PGD fools",
+          why="Its steps shrink as it goes and so end in places that PGD's steps of one size jump over."),
+    Check("transfer_better", "Transfer is not better", 0.0, PGD,
+          rule="other models' adversarial examples fool no image beyond those that PGD on the model fools",
+          why="Examples made without the model cannot beat those made with it, unless its gradients are useless."),
+    Check("noise_better", "Noise is not better", 0.0, PGD,
+          rule="uniform noise and noise of +-epsilon fool no image beyond those that PGD fools",
+          why="Noise is the weakest attack of all."),
+    Check("zero_gradients", "No zero gradients", 0.0, EVERY_ATTACK,
+          rule="no clean image with an input gradient that is zero everywhere, NaN or infinite",
+          why="Where there is no gradient, gradient attacks do nothing and the image counts as robust."),
+    Check("not_logits", "Logits, not probabilities", 0.0, EVERY_ATTACK, unit="of the outputs",
+          rule="no output that looks like a distribution",
+          why="A second softmax inside the loss flattens it."),
+    Check("not_deterministic", "Deterministic forward pass", 0.0, EVERY_ATTACK, unit="",
+          rule="two forward passes give the same bits",
+          why="Noise in the model hides the gradient from an attack that looks once."),
+    Check("not_batch_invariant", "Batch invariance", 1e-4, EVERY_ATTACK, unit="",
+          rule="logits of an image alone and in a batch differ by rounding only (1e-4 of the largest)",
+          why="An image's neighbours must not defend it."),
+    Check("label_leaking", "No label leaking", 0.0, WEAK_ATTACKS,
+          rule="accuracy under FGSM not above clean accuracy",
+          why="Training on single-step examples can teach a model to read the label from the perturbation."),
+    Check("catastrophic_overfitting", "No catastrophic overfitting", 0.2, WEAK_ATTACKS,
+          rule="accuracy under FGSM at most 20 points above that under PGD",
+          why="A model that withstands one large step and not several small ones has learnt to mask, not to be robust."),
+    Check("silent_success", "No silent success", 0.005, WEAK_ATTACKS, strict=True,
+          rule="less than 0.5% of the images fooled at some iterate of BIM and not at the last",
+          why="An attack that finds an adversarial example and walks past it reports robustness that is not there."),
+)}
+# fmt: on
 """Every check, in the order of the page."""

@@ -7,16 +7,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from advtrain.evaluation.table import FLOAT, INT, STRING
+
 FINDINGS_SCHEMA = pa.schema(
-    [
-        ("dataset", pa.string()),
-        ("defense", pa.string()),
-        ("seed", pa.int64()),
-        ("check", pa.string()),
-        ("value", pa.float64()),
-        ("error", pa.float64()),
-        ("examples", pa.int64()),
-    ]
+    {"dataset": STRING, "defense": STRING, "seed": INT, "check": STRING, "value": FLOAT, "error": FLOAT, "examples": INT}
 )
 """Columns of the audit's findings, one row a check of a model: its name, and what it found as `Finding`."""
 

@@ -4,10 +4,12 @@ Sources: Carlini et al. 2019, "On evaluating adversarial robustness"; Athalye et
 2020 (AutoAttack); Pintor et al. 2022, "Indicators of attack failure".
 """
 
+import inspect
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -24,12 +26,6 @@ from advtrain.evaluation.pgd import PgdSettings
 from advtrain.evaluation.settings import OnTestImages
 from advtrain.evaluation.table import Row, unpack_outcomes
 from advtrain.networks.plain import predict, predict_all
-from advtrain.system.errors import check_at_least_one
-
-BUDGETS = (0.1, 0.2, 0.3, 0.4, 0.5)
-CHANCE = 1 / CLASSES
-ALONE = 32
-"""Images that are also classified one by one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +41,6 @@ class Audit(OnTestImages):
     noise_draws: int
     """Draws of each kind of noise."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("trace_iterations", "square_queries", "noise_draws"):
-            check_at_least_one(name, getattr(self, name))
-
 
 @dataclass(frozen=True)
 class AuditedModel:
@@ -59,7 +50,7 @@ class AuditedModel:
     data: Examples
     """The images that PGD was evaluated on, n of them."""
     rows: list[Row]
-    """Of the evaluation table, those of this model: one data set, one defense, one seed."""
+    """The evaluation table of this model: one data set, one defense, one seed."""
     audit: Audit
     batch_size: int
     outcomes: dict[Pgd, NDArray[np.bool_]] = field(default_factory=dict, init=False, repr=False)
@@ -68,12 +59,16 @@ class AuditedModel:
     @property
     def pgd(self) -> Pgd:
         """The attack of the strong evaluation."""
-        return self.audit.pgd.attack(self.audit.epsilon, self.batch_size)
+        return self.pgd_at(self.audit.epsilon)
+
+    def pgd_at(self, epsilon: float) -> Pgd:
+        """The same attack with another budget, and steps in proportion."""
+        return self.audit.pgd.attack(epsilon, self.batch_size)
 
     def evaluated(self, attack: str, **where: str | int) -> NDArray[np.bool_]:
         """Outcomes of an evaluation that has been made, on all its images: the table's row where these columns are these."""
         wanted = {"attack": attack, **where}
-        (row,) = [row for row in self.rows if all(row[column] == value for column, value in wanted.items())]
+        (row,) = [row for row in self.rows if wanted.items() <= row.items()]
         return unpack_outcomes(row["outcomes"], row["examples"])
 
     def correct_after(self, pgd: Pgd) -> NDArray[np.bool_]:
@@ -88,10 +83,6 @@ class AuditedModel:
     def logits(self, x: Tensor) -> Tensor:
         """The model's answers [n, K] to images [n, 1, 28, 28]."""
         return predict_all(self.network, x, self.batch_size)
-
-    def batchwise(self, of: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        """What `of` makes of all images and labels, batch by batch."""
-        return torch.cat([of(x, y) for x, y in batches(self.data, self.batch_size)])
 
     def newly_fooled(self, attack: Callable[[Tensor, Tensor], Tensor]) -> Finding:
         """The images that withstood every restart of PGD on both losses, but not `attack`, which moves them all at once."""
@@ -114,69 +105,65 @@ def stronger_single_step(model: AuditedModel) -> Finding:
 
 def budget_not_monotone(model: AuditedModel) -> Finding:
     """Largest rise of accuracy from one budget to the next larger one, from 0 to 0.5."""
-    path = [model.evaluated("clean"), *(model.correct_after(_with_budget(model.pgd, epsilon)) for epsilon in BUDGETS)]
-    rises = [difference(after, before) for before, after in itertools.pairwise(path)]
-    return max(rises, key=lambda rise: rise.value)
+    path = [model.evaluated("clean"), *(model.correct_after(model.pgd_at(epsilon)) for epsilon in (0.1, 0.2, 0.3, 0.4, 0.5))]
+    return _largest(difference(after, before) for before, after in itertools.pairwise(path))
 
 
 def above_chance_at_half(model: AuditedModel) -> Finding:
     """Accuracy above chance at epsilon 0.5, where every image can become the same grey one."""
-    found = share_of(model.correct_after(_with_budget(model.pgd, 0.5)))
-    return replace(found, value=found.value - CHANCE)
+    found = share_of(model.correct_after(model.pgd_at(0.5)))
+    return replace(found, value=found.value - 1 / CLASSES)
 
 
 def above_zero_at_one(model: AuditedModel) -> Finding:
     """Accuracy at epsilon 1, where every image can become any other."""
-    return share_of(model.correct_after(_with_budget(model.pgd, 1.0)))
+    return share_of(model.correct_after(model.pgd_at(1.0)))
 
 
 def iterations_not_enough(model: AuditedModel) -> Finding:
     """Change of accuracy under one restart of PGD, to either side, when its iterations double at the same step."""
-    return _change(model, _longer(model.pgd))
+    return _change(model, replace(model.pgd, iterations=2 * model.pgd.iterations))
 
 
 def step_size_matters(model: AuditedModel) -> Finding:
     """Largest change of accuracy under one restart of PGD, to either side, with two or four times the step."""
-    return max((_change(model, variant) for variant in _other_steps(model.pgd)), key=lambda change: change.value)
+    return _largest(_change(model, variant) for variant in _other_steps(model.pgd))
 
 
 def longer_pgd_better(model: AuditedModel) -> Finding:
     """Images that one restart of PGD with twice the iterations fools, and PGD with all its restarts and losses does not."""
-    return model.newly_fooled(_one_restart(model, _longer(model.pgd)))
+    return _newly_fooled_by(model, replace(model.pgd, iterations=2 * model.pgd.iterations))
 
 
 def other_step_better(model: AuditedModel) -> Finding:
     """The same with two or four times PGD's step, whichever fools more."""
-    found = (model.newly_fooled(_one_restart(model, variant)) for variant in _other_steps(model.pgd))
-    return max(found, key=lambda fooled: fooled.value)
+    return _largest(_newly_fooled_by(model, variant) for variant in _other_steps(model.pgd))
 
 
 def restarts_matter(model: AuditedModel) -> Finding:
     """Accuracy after one restart of PGD less that after all."""
-    one, all_of_them = (model.evaluated("pgd", loss="cross_entropy", restarts=r) for r in (1, model.pgd.restarts))
-    return difference(one, all_of_them)
+    once, all_of_them = (model.evaluated("pgd", loss="cross_entropy", restarts=r) for r in (1, model.pgd.restarts))
+    return difference(once, all_of_them)
 
 
 def margin_loss_better(model: AuditedModel) -> Finding:
     """Accuracy under PGD on the cross-entropy less that on the margin, after all restarts."""
-    entropy, margin = (model.evaluated("pgd", loss=loss, restarts=model.pgd.restarts) for loss in ("cross_entropy", "margin"))
-    return difference(entropy, margin)
+    cross_entropy, margin = (
+        model.evaluated("pgd", loss=loss, restarts=model.pgd.restarts) for loss in ("cross_entropy", "margin")
+    )
+    return difference(cross_entropy, margin)
 
 
 def gradient_free_better(model: AuditedModel) -> Finding:
     """Images that Square Attack fools and PGD does not."""
-
-    def attack(x: Tensor, y: Tensor) -> Tensor:
-        return square(
-            model.network,
-            x,
-            y,
-            epsilon=model.pgd.epsilon,
-            queries=model.audit.square_queries,
-            generator=torch.Generator().manual_seed(model.pgd.seed),
-            batch_size=model.batch_size,
-        )
-
+    attack = partial(
+        square,
+        model.network,
+        epsilon=model.pgd.epsilon,
+        queries=model.audit.square_queries,
+        generator=torch.Generator().manual_seed(model.pgd.seed),
+        batch_size=model.batch_size,
+    )
     return model.newly_fooled(attack)
 
 
@@ -206,7 +193,8 @@ def noise_better(model: AuditedModel) -> Finding:
 
 def zero_gradients(model: AuditedModel) -> Finding:
     """Clean images whose input gradient is zero everywhere, NaN or infinite somewhere."""
-    gradient = model.batchwise(lambda x, y: input_gradient(model.network, x, y)[0]).flatten(1)
+    gradients = [input_gradient(model.network, x, y)[0] for x, y in batches(model.data, model.batch_size)]
+    gradient = torch.cat(gradients).flatten(1)
     useless = (gradient == 0).all(dim=1) | ~gradient.isfinite().all(dim=1)
     return share_of(useless.cpu().numpy())
 
@@ -214,18 +202,19 @@ def zero_gradients(model: AuditedModel) -> Finding:
 def not_logits(model: AuditedModel) -> Finding:
     """Share of the outputs that are probabilities: none below 0, and 1 in all."""
     outputs = model.logits(model.data.x)
-    return _exact(share((outputs >= 0).all(dim=1) & ((outputs.sum(dim=1) - 1).abs() < 1e-4)), model)
+    return Finding(share((outputs >= 0).all(dim=1) & ((outputs.sum(dim=1) - 1).abs() < 1e-4)), 0.0, len(model.data))
 
 
 def not_deterministic(model: AuditedModel) -> Finding:
     """Largest difference between two forward passes on the same images."""
-    return _exact((model.logits(model.data.x) - model.logits(model.data.x)).abs().max().item(), model)
+    once, again = model.logits(model.data.x), model.logits(model.data.x)
+    return Finding((once - again).abs().max().item(), 0.0, len(model.data))
 
 
 def not_batch_invariant(model: AuditedModel) -> Finding:
-    """Largest difference between logits of images alone and in a batch, relative to the largest logit."""
-    x = model.data.x[:ALONE]
-    together, alone = predict(model.network, x), torch.cat([predict(model.network, image) for image in x.split(1)])
+    """Largest difference between logits of images (the first 32) alone and in a batch, relative to the largest logit."""
+    x = model.data.x[:32]
+    together, alone = predict(model.network, x), predict_all(model.network, x, 1)
     return Finding(((together - alone).abs().max() / together.abs().max()).item(), 0.0, len(x))
 
 
@@ -241,15 +230,22 @@ def catastrophic_overfitting(model: AuditedModel) -> Finding:
 
 def silent_success(model: AuditedModel) -> Finding:
     """Images that some iterate of BIM(N) fools and the last one does not."""
-    trace = [
-        model.evaluated("bim", iterations=model.audit.trace_iterations, iterate=i)
-        for i in range(model.audit.trace_iterations + 1)
-    ]
+    n = model.audit.trace_iterations
+    trace = [model.evaluated("bim", iterations=n, iterate=i) for i in range(n + 1)]
     return share_of(np.logical_and.reduce(trace) < trace[-1])
 
 
-def _exact(value: float, model: AuditedModel) -> Finding:
-    return Finding(float(value), 0.0, len(model.data))
+MEASURES: dict[str, Callable[[AuditedModel], Finding]] = {
+    name: function
+    for name, function in list(globals().items())
+    if inspect.isfunction(function) and function.__module__ == __name__
+}
+"""Every check of one model by name: the functions above. Transfer takes several models: `transferability.transfer`."""
+
+
+def _other_steps(pgd: Pgd) -> list[Pgd]:
+    """Larger steps: with half of it the whole walk could not cross the budget from one side to the other."""
+    return [replace(pgd, step_size=factor * pgd.step_size) for factor in (2.0, 4.0)]
 
 
 def _change(model: AuditedModel, variant: Pgd) -> Finding:
@@ -258,51 +254,10 @@ def _change(model: AuditedModel, variant: Pgd) -> Finding:
     return replace(change, value=abs(change.value))
 
 
-def _one_restart(model: AuditedModel, pgd: Pgd) -> Callable[[Tensor, Tensor], Tensor]:
-    """One restart of a variant of PGD on the cross-entropy, as an attack on some images."""
-
-    def attack(x: Tensor, y: Tensor) -> Tensor:
-        return replace(pgd, restarts=1).attack(model.network, Examples(x, y), "cross_entropy").x_adv
-
-    return attack
+def _newly_fooled_by(model: AuditedModel, variant: Pgd) -> Finding:
+    once = replace(variant, restarts=1)
+    return model.newly_fooled(lambda x, y: once.attack(model.network, Examples(x, y), "cross_entropy").x_adv)
 
 
-def _longer(pgd: Pgd) -> Pgd:
-    return replace(pgd, iterations=2 * pgd.iterations)
-
-
-def _other_steps(pgd: Pgd) -> list[Pgd]:
-    """Larger steps: with half of it the whole walk could not cross the budget from one side to the other."""
-    return [replace(pgd, step_size=factor * pgd.step_size) for factor in (2.0, 4.0)]
-
-
-def _with_budget(pgd: Pgd, epsilon: float) -> Pgd:
-    return pgd if epsilon == pgd.epsilon else replace(pgd, epsilon=epsilon, step_size=pgd.step_size * epsilon / pgd.epsilon)
-
-
-MEASURES: dict[str, Callable[[AuditedModel], Finding]] = {
-    measure.__name__: measure
-    for measure in (
-        stronger_single_step,
-        budget_not_monotone,
-        above_chance_at_half,
-        above_zero_at_one,
-        iterations_not_enough,
-        step_size_matters,
-        longer_pgd_better,
-        other_step_better,
-        restarts_matter,
-        margin_loss_better,
-        gradient_free_better,
-        autoattack_better,
-        noise_better,
-        zero_gradients,
-        not_logits,
-        not_deterministic,
-        not_batch_invariant,
-        label_leaking,
-        catastrophic_overfitting,
-        silent_success,
-    )
-}
-"""Every check of one model by name; transfer, which takes several models, is `transfer.transfer`."""
+def _largest(findings: Iterable[Finding]) -> Finding:
+    return max(findings, key=lambda finding: finding.value)

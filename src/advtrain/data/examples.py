@@ -14,11 +14,7 @@ CLASSES = 10
 
 @dataclass(frozen=True)
 class Examples:
-    """Images x [n, 1, 28, 28], float32 in [0, 1], and their labels y [n], int64 in 0..9, on one device.
-
-    Raises:
-        InputError: shapes, types, range of the images or labels are not these.
-    """
+    """Images x [n, 1, 28, 28], float32 in [0, 1], and their labels y [n], int64 in 0..9, on one device; InputError if not."""
 
     x: Tensor
     y: Tensor
@@ -52,11 +48,7 @@ class Examples:
         return Examples(self.x[:n], self.y[:n])
 
     def subset(self, n: int, seed: int) -> "Examples":
-        """The first `n` examples of an order drawn by `seed`, so that a smaller subset is part of each larger one.
-
-        Raises:
-            InputError: there are fewer than `n`.
-        """
+        """The first `n` examples of an order drawn by `seed`, so that a smaller subset is part of each larger one."""
         if n > len(self):
             raise InputError(f"{n} examples were asked for, but the data set has {len(self)}")
         chosen = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))[:n]
@@ -64,11 +56,7 @@ class Examples:
 
 
 def load_examples(images: Path, labels: Path) -> Examples:
-    """Read examples from a file of images and its file of labels, both uncompressed IDX.
-
-    Raises:
-        InputError: a file is missing, truncated, too long, or is not the IDX file it has to be, or the two do not go together.
-    """
+    """Read examples from a file of images and its file of labels; raises as `read_idx`, and if they do not go together."""
     x = torch.from_numpy(read_idx(images, IMAGES_MAGIC)).unsqueeze(1).float() / 255
     y = torch.from_numpy(read_idx(labels, LABELS_MAGIC)).long()
     try:

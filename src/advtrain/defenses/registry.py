@@ -6,43 +6,27 @@ configuration's `defenses`.
 
 import importlib
 import inspect
-import pkgutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from advtrain import defenses
+from advtrain.defenses import methods
 from advtrain.defenses.base import Defense
 from advtrain.system.errors import InputError
 
-NOT_METHODS = ("base", "registry")
-
-
-def methods() -> list[str]:
-    """Names of all defenses, which are those of the files in this folder."""
-    return sorted({module.name for module in pkgutil.iter_modules(defenses.__path__)} - {*NOT_METHODS})
-
 
 def source_file(method: str) -> Path:
-    """The file of the defense `method`.
-
-    Raises:
-        InputError: there is no such file.
-    """
+    """The file of the defense `method`; raises InputError if there is none."""
     if method not in methods():
         raise InputError(f"method {method!r} is not a defense; there are {', '.join(methods())}")
     return Path(defenses.__path__[0]) / f"{method}.py"
 
 
 def create(settings: Mapping[str, Any], *, epsilon: float) -> Defense:
-    """Make the defense of one configuration entry.
+    """Make the defense of one configuration entry: `method`, and that defense's own keyword arguments.
 
-    Args:
-        settings: the entry: `method`, the name of a file in this folder, and that defense's own keyword arguments.
-        epsilon: the data set's budget.
-
-    Raises:
-        InputError: `method` is missing or unknown, or the defense does not take a key, misses one or refuses its value.
+    Raises InputError if `method` is missing or unknown, or the defense does not take a key, misses one or refuses its value.
     """
     arguments = dict(settings)
     method = arguments.pop("method", None)

@@ -15,13 +15,9 @@ Attack = Callable[[nn.Module, Examples], Iterator[Row]]
 def evaluate_all_seeds(
     networks: Mapping[int, nn.Sequential], data: Examples, attack: Attack, *, ensembles: bool = False
 ) -> list[Row]:
-    """The rows that `attack` gives for each seed's network, with their seed.
+    """The rows of the evaluation table that `attack` gives for each seed's network on the data's device, with their seed.
 
-    Args:
-        networks: by seed, on the data's device.
-        data: test examples.
-        attack: gives rows of the evaluation table for a network.
-        ensembles: whether it also takes an ensemble of all seeds, and then gives a row for each, one after the other.
+    `ensembles`: whether it also takes an ensemble of all seeds, and then gives a row for each, one after the other.
     """
     if ensembles and len(networks) > 1 and is_quicker_together(data.x.device):
         figures = attack(Ensemble(list(networks.values())), data)

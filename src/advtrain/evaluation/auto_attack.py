@@ -6,6 +6,7 @@ script of this evaluation imports this file.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from pyautoattack import AutoAttack
@@ -18,29 +19,18 @@ from advtrain.evaluation.settings import OnTestImages
 from advtrain.evaluation.table import Row, evaluation_row
 from advtrain.networks.cpu_fast_path import frozen
 from advtrain.networks.plain import predict
-from advtrain.system.errors import InputError, check_at_least_one, check_not_negative
+from advtrain.system.errors import InputError, check_not_negative
 
 State = dict[str, Tensor]
 """By attack, whether each of the images that it has done so far is still robust; `clean` has them all."""
 
-
-@dataclass(frozen=True)
-class Stage:
-    """One of the four attacks, in its standard version."""
-
-    name: str
-    """In pyautoattack."""
-    loss: str
-    iterations: int
-
-
 STAGES = {
-    "apgd_ce": Stage("apgd-ce", "cross_entropy", 100),
-    "apgd_t": Stage("apgd-t", "targeted_dlr", 100),
-    "fab_t": Stage("fab-t", "distance", 100),
-    "square": Stage("square", "margin", 5000),
+    "apgd_ce": ("cross_entropy", 100),
+    "apgd_t": ("targeted_dlr", 100),
+    "fab_t": ("distance", 100),
+    "square": ("margin", 5000),
 }
-"""In their order: targeted attacks try all nine other classes, Square 5,000 queries."""
+"""Loss and iterations of the standard version's attacks, in their order; targeted ones try all nine other classes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +46,6 @@ class AutoAttackSettings(OnTestImages):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_at_least_one("fab_square_examples", self.fab_square_examples)
-        check_at_least_one("batch_size", self.batch_size)
         check_not_negative("seed", self.seed)
         if self.fab_square_examples > self.examples:
             raise InputError(
@@ -68,17 +56,10 @@ class AutoAttackSettings(OnTestImages):
 def autoattack(
     model: nn.Module, data: Examples, settings: AutoAttackSettings, *, state: State, save: Callable[[State], None]
 ) -> Iterator[Row]:
-    """Accuracy after each attack of AutoAttack and those before it; the last, `autoattack`, is after all four.
+    """Accuracy after each attack of AutoAttack and those before it; the last row, `autoattack`, is after all four.
 
-    Args:
-        model: maps [B, 1, 28, 28] to logits [B, 10], on the data's device.
-        data: test examples.
-        settings: the budget, and how many images each attack is run on.
-        state: where a killed run resumes, or {}.
-        save: called with the state after each batch; a run that resumes from it ends with the same rows.
-
-    Yields:
-        Rows of the evaluation table, without data set, defense and seed.
+    The model maps [B, 1, 28, 28] to logits [B, 10] on the data's device. `save` gets the state after each batch; a killed run
+    that resumes from it, as `state`, ends with the same rows.
     """
     for parameter in model.parameters():
         parameter.requires_grad_(False)
@@ -87,8 +68,9 @@ def autoattack(
     )
     state = state or {"clean": correct_after(model, data, lambda x, y: x, settings.batch_size).cpu()}
     standing = state["clean"]
-    for attack, stage in STAGES.items():
-        package.attacks_to_run = [stage.name]
+    row = partial(evaluation_row, epsilon=settings.epsilon, step_size=None)
+    for attack, (loss, iterations) in STAGES.items():
+        package.attacks_to_run = [attack.replace("_", "-")]
         done = state.get(attack, standing[:0])
         attacked = settings.examples if attack.startswith("apgd") else settings.fab_square_examples
         for start in range(len(done), attacked, settings.batch_size):
@@ -97,8 +79,8 @@ def autoattack(
             save(state | {attack: done})
         state = state | {attack: done}
         standing = done
-        yield _row(attack, standing, settings.epsilon, stage.loss, stage.iterations)
-    yield _row("autoattack", standing, settings.epsilon, "worst", 0)
+        yield row(attack, standing.numpy(), loss=loss, iterations=iterations)
+    yield row("autoattack", standing.numpy(), loss="worst", iterations=0)
 
 
 def _withstands(package: AutoAttack, data: Examples, index: Tensor, standing: Tensor) -> Tensor:
@@ -112,7 +94,3 @@ def _withstands(package: AutoAttack, data: Examples, index: Tensor, standing: Te
     still = standing.clone()
     still[standing] = ~fooled.cpu()
     return still
-
-
-def _row(attack: str, right: Tensor, epsilon: float, loss: str, iterations: int) -> Row:
-    return evaluation_row(attack, right.numpy(), loss=loss, epsilon=epsilon, step_size=None, iterations=iterations)

@@ -1,6 +1,7 @@
 """Which examples a model still gets right after an attack: on test images in the evaluation, on training images to watch."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -13,10 +14,7 @@ from advtrain.networks.plain import predict
 
 def correct_after_bim(model: nn.Module, data: Examples, *, epsilon: float, iterations: int, batch_size: int) -> Tensor:
     """Whether each example is classified correctly under BIM(N), N = `iterations`, of epsilon / N a step; bool, [n]."""
-
-    def attack(x: Tensor, y: Tensor) -> Tensor:
-        return bim(model, x, y, epsilon=epsilon, step_size=epsilon / iterations, iterations=iterations)
-
+    attack = partial(bim, model, epsilon=epsilon, step_size=epsilon / iterations, iterations=iterations)
     return correct_after(model, data, attack, batch_size)
 
 

@@ -19,7 +19,8 @@ from advtrain.evaluation.settings import OnTestImages
 from advtrain.evaluation.table import Row, evaluation_row
 from advtrain.networks.ensemble import per_seed
 from advtrain.networks.plain import predict
-from advtrain.system.errors import check_above_zero, check_at_least_one
+from advtrain.system.errors import check_above_zero
+from advtrain.system.settings import check_counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +34,7 @@ class FixedStep:
 
     def __post_init__(self) -> None:
         check_above_zero("divisor", self.divisor)
-        for n in self.iterations:
-            check_at_least_one("iterations", n)
+        check_counts(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +45,6 @@ class Sweep(OnTestImages):
     """The numbers N."""
     fixed_step: FixedStep
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for n in self.iterations:
-            check_at_least_one("iterations", n)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Trace(OnTestImages):
@@ -57,10 +52,6 @@ class Trace(OnTestImages):
 
     iterations: int
     """The number N."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_at_least_one("iterations", self.iterations)
 
 
 def sweep_bim(model: nn.Module, data: Examples, sweep: Sweep, *, batch_size: int) -> Iterator[Row]:
@@ -84,10 +75,10 @@ def trace_bim(model: nn.Module, data: Examples, trace: Trace, *, batch_size: int
 
 
 def fixed_step_bim(model: nn.Module, data: Examples, sweep: Sweep, *, batch_size: int) -> Iterator[Row]:
-    """Accuracy under BIM of epsilon / divisor a step whatever the number of steps, where the paper's step is epsilon / N.
+    """Accuracy under BIM of epsilon / divisor a step whatever the number of steps: a figure for each number.
 
     With divisor 10 it is the iterative attack that ATDA is evaluated with by its authors' code (Song et al. 2019), so one that
-    the paper may have used. Yields a figure for each number of steps.
+    the paper may have used.
     """
     budget = {"epsilon": sweep.epsilon, "step_size": sweep.epsilon / sweep.fixed_step.divisor}
     most = max(sweep.fixed_step.iterations, default=0)
@@ -96,10 +87,8 @@ def fixed_step_bim(model: nn.Module, data: Examples, sweep: Sweep, *, batch_size
         yield from _rows("bim_fixed_step", right[n], **budget, iterations=n)
 
 
-def _right_after_each(
-    model: nn.Module, data: Examples, *, epsilon: float, step_size: float, iterations: int, batch_size: int
-) -> Tensor:
-    """Which examples are right after each iterate 0..N of one BIM, [N + 1, n], or [N + 1, S, n] for an ensemble.
+def _right_after_each(model: nn.Module, data: Examples, *, batch_size: int, **budget: Any) -> Tensor:
+    """Which examples are right after each iterate 0..N of one BIM, [N + 1, n], or [N + 1, S, n]; `budget` as of `bim_steps`.
 
     Step i's forward pass already gives the logits of iterate i, so this costs one forward pass more than the attack.
     """
@@ -107,9 +96,7 @@ def _right_after_each(
     for x, y in batches(data, batch_size):
         x, y = per_seed(model, x), per_seed(model, y)
         x_adv, logits = x, []
-        for x_adv, before in bim_steps(  # noqa: B007
-            model, x, y, epsilon=epsilon, step_size=step_size, iterations=iterations
-        ):
+        for x_adv, before in bim_steps(model, x, y, **budget):  # noqa: B007
             logits.append(before)
         logits.append(predict(model, x_adv))
         right.append(torch.stack(logits).argmax(dim=-1) == y)

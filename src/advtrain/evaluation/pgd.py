@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,8 @@ from advtrain.attacks.pgd import Pgd
 from advtrain.data.examples import Examples
 from advtrain.evaluation.settings import OnTestImages
 from advtrain.evaluation.table import Row, evaluation_row
-from advtrain.system.errors import check_above_zero, check_at_least_one, check_not_negative
+from advtrain.system.errors import check_above_zero, check_not_negative
+from advtrain.system.settings import check_counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,17 +30,15 @@ class PgdSettings:
     """Draws the starts."""
 
     def __post_init__(self) -> None:
-        check_at_least_one("iterations", self.iterations)
+        check_counts(self)
         check_above_zero("step_factor", self.step_factor)
-        check_at_least_one("restarts", self.restarts)
         check_not_negative("seed", self.seed)
 
     def attack(self, epsilon: float, batch_size: int) -> Pgd:
         """The attack with a data set's budget."""
-        step_size = self.step_factor * epsilon / self.iterations
         return Pgd(
             epsilon=epsilon,
-            step_size=step_size,
+            step_size=self.step_factor * epsilon / self.iterations,
             iterations=self.iterations,
             restarts=self.restarts,
             seed=self.seed,
@@ -57,26 +57,13 @@ def strong(model: nn.Module, data: Examples, attack: Pgd) -> Iterator[Row]:
     """Accuracy under PGD on each loss, after one restart and after all, and the worst case of both losses.
 
     An example counts only if it is right when clean and withstands every iterate of every restart (Carlini et al. 2019).
-
-    Yields:
-        Rows of the evaluation table, without data set, defense and seed.
     """
-
-    def row(right: Tensor, loss: str, restarts: int) -> Row:
-        return evaluation_row(
-            "pgd",
-            right.cpu().numpy(),
-            loss=loss,
-            epsilon=attack.epsilon,
-            step_size=attack.step_size,
-            iterations=attack.iterations,
-            restarts=restarts,
-        )
-
-    worst = torch.ones_like(data.y, dtype=torch.bool)
+    right: dict[tuple[str, int], Tensor] = {}
     for loss in LOSSES:
         robust = attack.attack(model, data, loss).robust
-        for restarts in sorted({1, attack.restarts}):
-            yield row(robust[restarts], loss, restarts)
-        worst &= robust[-1]
-    yield row(worst, "worst", len(LOSSES) * attack.restarts)
+        right |= {(loss, restarts): robust[restarts] for restarts in sorted({1, attack.restarts})}
+    all_of_them = [right[loss, attack.restarts] for loss in LOSSES]
+    right["worst", len(LOSSES) * attack.restarts] = torch.stack(all_of_them).all(dim=0)
+    budget: dict[str, Any] = {"epsilon": attack.epsilon, "step_size": attack.step_size, "iterations": attack.iterations}
+    for (loss, restarts), outcomes in right.items():
+        yield evaluation_row("pgd", outcomes.cpu().numpy(), loss=loss, restarts=restarts, **budget)

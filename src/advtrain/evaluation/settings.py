@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from advtrain.attacks.gradient import check_epsilon
-from advtrain.system.errors import check_at_least_one
+from advtrain.system.settings import check_counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,4 +19,4 @@ class OnTestImages:
 
     def __post_init__(self) -> None:
         check_epsilon(self.epsilon)
-        check_at_least_one("examples", self.examples)
+        check_counts(self)

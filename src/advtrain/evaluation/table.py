@@ -8,23 +8,11 @@ from numpy.typing import NDArray
 
 Row = dict[str, Any]
 
+STRING, INT, FLOAT = pa.string(), pa.int64(), pa.float64()
 EVALUATION_SCHEMA = pa.schema(
-    [
-        ("dataset", pa.string()),
-        ("defense", pa.string()),
-        ("seed", pa.int64()),
-        ("attack", pa.string()),
-        ("loss", pa.string()),
-        ("epsilon", pa.float64()),
-        ("step_size", pa.float64()),
-        ("iterations", pa.int64()),
-        ("iterate", pa.int64()),
-        ("restarts", pa.int64()),
-        ("examples", pa.int64()),
-        ("correct", pa.int64()),
-        ("accuracy", pa.float64()),
-        ("outcomes", pa.binary()),
-    ]
+    {"dataset": STRING, "defense": STRING, "seed": INT, "attack": STRING, "loss": STRING, "epsilon": FLOAT}
+    | {"step_size": FLOAT, "iterations": INT, "iterate": INT, "restarts": INT}
+    | {"examples": INT, "correct": INT, "accuracy": FLOAT, "outcomes": pa.binary()}
 )
 """Columns of the evaluation table, one row a figure: `correct` of `examples` were right after iterate `iterate`.
 
@@ -44,17 +32,10 @@ def evaluation_row(
     loss: str = "cross_entropy",
     restarts: int = 1,
 ) -> Row:
-    """One row of the evaluation table, without data set, defense and seed.
+    """One row of the evaluation table, without data set, defense and seed: whether each example is right, [n], under an attack.
 
-    Args:
-        attack: its name.
-        right: whether each example was right under it, [n].
-        epsilon: radius of the budget.
-        step_size: length of a step; None where the attack chooses it itself.
-        iterations: its steps.
-        iterate: the iterate that was looked at; the last one if None.
-        loss: what it ascends.
-        restarts: how often it started; 1 from the clean image or from one random start.
+    `step_size` is None where the attack chooses it itself; `iterate` is the last one if None; `loss` is what it ascends;
+    `restarts` is 1 from the clean image or from one random start.
     """
     return {
         "attack": attack,

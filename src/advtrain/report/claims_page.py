@@ -10,16 +10,12 @@ from advtrain.report.verdicts import Verdict
 
 NUMBERS = pa.struct([("mean", pa.float64()), ("lower", pa.float64()), ("upper", pa.float64()), ("met", pa.bool_())])
 SCHEMA = pa.schema(
-    [
-        ("key", pa.string()),
-        ("sentence", pa.string()),
-        ("where", pa.string()),
-        ("paper", pa.string()),
-        ("ours", pa.list_(pa.string())),
-        ("numbers", pa.list_(NUMBERS)),
-        ("verdict", pa.string()),
-        ("rule", pa.string()),
-    ]
+    {
+        **dict.fromkeys(("key", "sentence", "where", "paper"), pa.string()),
+        "ours": pa.list_(pa.string()),
+        "numbers": pa.list_(NUMBERS),
+        **dict.fromkeys(("verdict", "rule"), pa.string()),
+    }
 )
 """Columns of the table of claims, one row a claim; each condition has a line in `ours`, and its fractions in `numbers`."""
 
@@ -28,12 +24,7 @@ HOW_JUDGED = (
     "threshold, not met where the whole interval is on the wrong side, and open otherwise. All met: the claim holds. Some met, "
     "some not: it holds in part. Some not met and none met: it does not hold. Some open, none not met: it cannot be told."
 )
-VERDICT_SIGNS = {
-    Verdict.HOLDS: PASS_SIGN,
-    Verdict.IN_PART: WARN_SIGN,
-    Verdict.DOES_NOT_HOLD: FAIL_SIGN,
-    Verdict.CANNOT_BE_TOLD: "?",
-}
+VERDICT_SIGNS = dict(zip(Verdict, (PASS_SIGN, WARN_SIGN, FAIL_SIGN, "?"), strict=True))
 ANSWER_SIGNS = {True: PASS_SIGN, None: WARN_SIGN, False: FAIL_SIGN}
 
 
@@ -44,7 +35,7 @@ def claims_table(claims: list[Claim]) -> pa.Table:
             **vars(claim),
             "verdict": str(claim.verdict),
             "ours": [str(condition) for condition in claim.conditions],
-            "numbers": [{**vars(condition.ours), "met": condition.met} for condition in claim.conditions],
+            "numbers": [{**vars(condition.quantity.ours), "met": condition.met} for condition in claim.conditions],
         }
         for claim in claims
     ]
@@ -52,48 +43,31 @@ def claims_table(claims: list[Claim]) -> pa.Table:
 
 
 def page(claims: list[Claim], figures: Figures, labels: Labels, device: str) -> list[Section]:
-    """The page of the claims: all verdicts, then a section for each claim.
-
-    Args:
-        claims: the judged claims.
-        figures: our figures that they were judged on.
-        labels: how the classifiers were trained.
-        device: where the time was measured.
-    """
-    verdicts = pd.DataFrame(
-        [(claim.sentence, f"{VERDICT_SIGNS[claim.verdict]} {claim.verdict}") for claim in claims], columns=["claim", "verdict"]
-    )
-    return [
-        Section("", note(figures, labels, device)),
-        Section("", HOW_JUDGED, verdicts, index=False),
-        *(_section(claim) for claim in claims),
-    ]
-
-
-def note(figures: Figures, labels: Labels, device: str) -> str:
-    """What the claims were judged on, and what the intervals tell; arguments as in `page`."""
+    """The page of the claims as judged on `figures`: all verdicts, then a section for each; time was measured on `device`."""
     bim = figures.evaluations[figures.evaluations["attack"] == "bim"]
     images = ", ".join(f"{n:,}" for n in sorted(bim["examples"].unique()))
     seeds = bim["seed"].nunique()
-    intervals = (
-        f"of {seeds} seeds; the 95% intervals are over seeds"
-        if seeds > 1
-        else "of one seed; the 95% intervals are over images only, and leave out the variation between seeds"
-    )
-    rounds = figures.timing_blocks["block"].nunique()
-    return (
+    intervals = "of one seed; the 95% intervals are over images only, and leave out the variation between seeds"
+    if seeds > 1:
+        intervals = f"of {seeds} seeds; the 95% intervals are over seeds"
+    note = (
         f"{labels.trained} Accuracy on {images} test images, {intervals}. "
-        f"Time: medians over {rounds} rounds, on {device}; the paper's on a Tesla K20m."
+        f"Time: medians over {figures.timing_blocks['block'].nunique()} rounds, on {device}; the paper's on a Tesla K20m."
     )
+    verdicts = pd.DataFrame(
+        [(claim.sentence, f"{VERDICT_SIGNS[claim.verdict]} {claim.verdict}") for claim in claims], columns=["claim", "verdict"]
+    )
+    sections = [_section(claim) for claim in claims]
+    return [Section("", note), Section("", HOW_JUDGED, verdicts, index=False), *sections]
 
 
 def _section(claim: Claim) -> Section:
     """A claim with its conditions."""
     judged = f"Rule: {claim.rule}" if claim.conditions else f"{claim.rule[0].upper()}{claim.rule[1:]}."
-    text = f"{claim.where}. The paper: {claim.paper}. {judged}"
     rows = [
-        (condition.quantity, condition.figure, condition.wanted, f"{ANSWER_SIGNS[condition.met]} {condition.answer}")
-        for condition in claim.conditions
+        (one.quantity.name, one.quantity.figure, one.wanted, f"{ANSWER_SIGNS[one.met]} {one.answer}")
+        for one in claim.conditions
     ]
     table = pd.DataFrame(rows, columns=["figure", "ours, with 95% interval", "wanted", "answer"]) if rows else None
+    text = f"{claim.where}. The paper: {claim.paper}. {judged}"
     return Section(f"{str(claim.verdict).capitalize()}: {claim.sentence}", text, table, index=False)

@@ -12,16 +12,11 @@ ATTACKS = ("Original", "FGSM", "BIM(10)", "BIM(30)", "PGD", "AutoAttack")
 
 
 def select(evaluations: pd.DataFrame, dataset: str, defense: str, column: str) -> pd.DataFrame:
-    """The evaluation table's rows of one figure of `ATTACKS`, one for each seed.
-
-    Raises:
-        InputError: it was not evaluated.
-    """
+    """The evaluation table's rows of one figure of `ATTACKS`, one for each seed; raises InputError if it was not evaluated."""
     cell = evaluations[(evaluations["dataset"] == dataset) & (evaluations["defense"] == defense)]
     if column.startswith("BIM("):
         iterations = int(column[4:-1])
-        bim = (cell["attack"] == "bim") & (cell["iterations"] == iterations)
-        cell = cell[bim & (cell["iterate"] == cell["iterations"])]
+        cell = cell[(cell["attack"] == "bim") & (cell["iterations"] == iterations) & (cell["iterate"] == iterations)]
     elif column == "PGD":
         cell = cell[(cell["attack"] == "pgd") & (cell["loss"] == "worst")]
     else:

@@ -6,79 +6,52 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from advtrain.report import paper, statistics
+from advtrain.report import paper, statistics, style
 from advtrain.report.columns import RATIO, TIME
 from advtrain.report.labels import Labels
-from advtrain.report.style import (
-    FAMILY_HATCHES,
-    HEAT_MAP,
-    draw_chance,
-    draw_curve,
-    escape_mathtext,
-    family_colours,
-    finish_curves,
-    legend_below,
-    panels,
-    styles,
-)
 
 
 def figure_1(evaluations: pd.DataFrame, labels: Labels) -> Figure:
-    """Test accuracy under BIM(N) against N, a panel for each data set (Liu et al. 2019, Figure 1).
-
-    Args:
-        evaluations: the evaluation table of all cells.
-        labels: titles of the data sets and defenses, in order.
-    """
+    """Test accuracy under BIM(N) against N, a panel for each data set (Liu et al. 2019, Figure 1)."""
     bim = evaluations[(evaluations["attack"] == "bim") & (evaluations["iterate"] == evaluations["iterations"])]
     return _curves(bim, "iterations", "Iterations N of BIM, a step of ε/N each", labels)
 
 
 def figure_2(evaluations: pd.DataFrame, labels: Labels, iterations: int) -> Figure:
-    """Test accuracy after each iterate of one BIM, a panel for each data set (Liu et al. 2019, Figure 2).
-
-    Arguments as in `figure_1`; `iterations` is N of the BIM that was traced.
-    """
+    """Test accuracy after each iterate of BIM(`iterations`), a panel for each data set (Liu et al. 2019, Figure 2)."""
     trace = evaluations[(evaluations["attack"] == "bim") & (evaluations["iterations"] == iterations)]
     return _curves(trace, "iterate", f"Iterate i of BIM({iterations}), a step of ε/{iterations} each", labels)
 
 
 def table_1_bars(table: pd.DataFrame, labels: Labels) -> Figure:
-    """Table I as bars, Single-Adv blue and Iter-Adv green, the paper's figures as marks on them.
-
-    Args:
-        table: the table of `table_one.table_1`.
-        labels: families of the defenses.
-    """
+    """The table of `table_one.table_1` as bars, Single-Adv blue and Iter-Adv green, the paper's figures as marks on them."""
     shown = table[(table["group"] != TIME) | (table["column"] == RATIO)]
     groups = [*(group for group in table["group"].unique() if group != TIME), TIME]
     width = 5.4 - 2.2 / len(groups)
-    figure, axes = panels(groups, (width, 3.9), width_ratios=[2] * (len(groups) - 1) + [1.1])
+    figure, axes = style.panels(groups, (width, 3.9), width_ratios=[2] * (len(groups) - 1) + [1.1])
     for axis, group in zip(axes, groups, strict=True):
         _bars(axis, shown[shown["group"] == group], labels)
         if group == TIME:
             axis.set(ylabel="Epoch relative to FGSM-Adv", xticks=[])
         else:
             axis.set(ylabel="Test accuracy (%)", ylim=(0, 103))
-            draw_chance(axis)
+            style.draw_chance(axis)
     marks, *bars = axes[0].get_legend_handles_labels()[0]
-    legend_below(figure, [*bars, marks], len(bars) + 1)
+    style.legend_below(figure, len(bars) + 1, [*bars, marks])
     return figure
 
 
 def transfer_map(matrices: pd.DataFrame, labels: Labels) -> Figure:
-    """Accuracy of each classifier under the adversarial examples of each as a heat map, a panel for each data set.
+    """Accuracy of each classifier under the adversarial examples of each, as a heat map for each data set.
 
-    Args:
-        matrices: rows of `transferability.transfer` with `dataset` and `seed`; the mean over seeds is drawn.
-        labels: titles of the data sets and defenses, in order.
+    `matrices` are rows of `transferability.transfer` with `dataset` and `seed`; the mean over seeds is drawn.
     """
-    names = {defense: escape_mathtext(title) for defense, title in labels.defenses.items()}
-    figure, axes = panels([f"{title}: accuracy (%)" for title in labels.datasets.values()], (4.9, 4.6))
+    names = {defense: style.escape_mathtext(title) for defense, title in labels.defenses.items()}
+    figure, axes = style.panels([f"{title}: accuracy (%)" for title in labels.datasets.values()], (4.9, 4.6))
     for axis, dataset in zip(axes, labels.datasets, strict=True):
         rows = matrices[matrices["dataset"] == dataset]
         matrix = 100 * rows.pivot_table(index="source", columns="target", values="accuracy").loc[list(names), list(names)]
-        sns.heatmap(matrix.rename(index=names, columns=names), vmin=0, vmax=100, fmt=".0f", ax=axis, **HEAT_MAP)
+        sns.heatmap(matrix.rename(index=names, columns=names), vmin=0, vmax=100, fmt=".0f", ax=axis, **style.HEAT_MAP)
         for place in range(len(names)):
             axis.add_patch(Rectangle((place, place), 1, 1, fill=False, edgecolor="white", linewidth=2))
         axis.set(xlabel="Attacked classifier", ylabel="Adversarial examples of")
@@ -88,39 +61,30 @@ def transfer_map(matrices: pd.DataFrame, labels: Labels) -> Figure:
 
 def _curves(rows: pd.DataFrame, x: str, label: str, labels: Labels) -> Figure:
     """Accuracy in percent against the column `x`, a line for each defense with its 95% interval as a band."""
-    figure, axes = panels(list(labels.datasets.values()), (4.6, 4.1), sharey=True)
+    figure, axes = style.panels(list(labels.datasets.values()), (4.6, 4.1), sharey=True)
     for axis, dataset in zip(axes, labels.datasets, strict=True):
-        for defense, style in styles(labels.defenses):
+        for defense, look in style.styles(labels.defenses):
             steps = rows[(rows["dataset"] == dataset) & (rows["defense"] == defense)].groupby(x)
             curve = pd.DataFrame({step: statistics.figure(at) for step, at in steps}).T
             dashes = "-" if defense in paper.IN_FIGURES_1_AND_2 else (0, (4, 2))
-            draw_curve(axis, curve, linestyle=dashes, **style)
-        finish_curves(axis)
+            style.draw_curve(axis, curve, linestyle=dashes, **look)
+        style.finish_curves(axis)
         axis.set(xlabel=label, ylabel="Test accuracy (%)")
-    legend_below(figure, axes[0].get_legend_handles_labels()[0], min(6, len(labels.defenses)))
+    style.legend_below(figure, min(6, len(labels.defenses)))
     return figure
 
 
 def _bars(axis: Axes, rows: pd.DataFrame, labels: Labels) -> None:
     """Grouped bars of the means with their intervals, and the paper's figures as marks."""
-    colours = family_colours(labels.families)
     columns, defenses = list(rows["column"].unique()), list(rows["defense"].unique())
+    looks = style.bar_styles(labels.families)
     width = 0.84 / len(defenses)
     for place, defense in enumerate(defenses):
         bars = rows[rows["defense"] == defense]
         x = [columns.index(column) - 0.42 + width * (place + 0.5) for column in bars["column"]]
-        axis.bar(
-            x,
-            bars["mean"],
-            width,
-            yerr=(bars["mean"] - bars["lower"], bars["upper"] - bars["mean"]),
-            error_kw={"linewidth": 0.8},
-            color=colours[defense],
-            hatch=FAMILY_HATCHES[labels.families[defense]],
-            edgecolor="black",
-            linewidth=0.5,
-            label=escape_mathtext(bars["title"].iloc[0]),
-        )
+        spread = (bars["mean"] - bars["lower"], bars["upper"] - bars["mean"])
+        title = style.escape_mathtext(bars["title"].iloc[0])
+        axis.bar(x, bars["mean"], width, yerr=spread, error_kw={"linewidth": 0.8}, label=title, **looks[defense])
         label = "Paper" if place == len(defenses) - 1 else None
         axis.plot(x, bars["paper"], "D", color="white", markeredgecolor="black", markersize=4, label=label)
     axis.set_xticks(range(len(columns)), columns)

@@ -6,41 +6,16 @@ from pathlib import Path
 import pandas as pd
 
 from advtrain.report.labels import Labels
-from advtrain.report.pages import Section
+from advtrain.report.pages import Section, grid
 from advtrain.results.parquet import read_table
 
 TRAINING = "train"
 
 
-def seconds_by_rule(folder: Path, rules: Collection[str], labels: Labels) -> pd.DataFrame:
-    """Number of jobs and their seconds for each of some rules, from `folder`/{rule}.tsv and `folder`/{rule}/**/*.tsv.
-
-    Other rules do not count, as they may not have run yet. Of a rule with a job for each data set or classifier only those of
-    `labels` count.
-
-    Returns:
-        A row for each rule: `rule`, `jobs`, `seconds`, the sum over the jobs; none where there is no file.
-    """
-    cells = {*labels.datasets, *labels.defenses}
-    rows = []
-    for file in sorted(folder.rglob("*.tsv")):
-        rule, *cell = file.relative_to(folder).with_suffix("").parts
-        if rule in rules and cells.issuperset(cell):
-            rows.append({"rule": rule, "seconds": pd.read_csv(file, sep="\t")["s"].iloc[0]})
-    table = pd.DataFrame(rows, columns=["rule", "seconds"])
-    return table.groupby("rule")["seconds"].agg(jobs="size", seconds="sum").reset_index()
-
-
 def training_seconds(histories: Iterable[Path]) -> pd.DataFrame:
-    """Seconds of each training from its history, {dataset}/{defense}.history.parquet: the sum of its epochs' in all seeds.
+    """Seconds of all epochs and seeds of each training, from its history, {dataset}/{defense}.history.parquet.
 
     A job's benchmark file does not have them all if the job went on from a checkpoint.
-
-    Returns:
-        Columns `rule`, `dataset`, `defense`, `jobs`, `seconds`.
-
-    Raises:
-        InputError: as `parquet.read_table`.
     """
     rows = [
         {
@@ -55,32 +30,32 @@ def training_seconds(histories: Iterable[Path]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def cost_table(trainings: pd.DataFrame, jobs: pd.DataFrame) -> pd.DataFrame:
-    """What each training and each other rule took.
+def seconds_by_rule(folder: Path, rules: Collection[str], labels: Labels) -> pd.DataFrame:
+    """Number of jobs and their seconds for each of some rules, from `folder`/{rule}.tsv and `folder`/{rule}/**/*.tsv.
 
-    Args:
-        trainings: the table of `training_seconds`.
-        jobs: the table of `seconds_by_rule`.
-
-    Returns:
-        The columns of `trainings`; data set and defense are empty but for trainings.
+    Other rules do not count, as they may not have run yet, nor do jobs of data sets or classifiers that are not in `labels`.
     """
+    cells = {*labels.datasets, *labels.defenses}
+    rows = []
+    for file in sorted(folder.rglob("*.tsv")):
+        rule, *cell = file.relative_to(folder).with_suffix("").parts
+        if rule in rules and cells.issuperset(cell):
+            rows.append({"rule": rule, "seconds": pd.read_csv(file, sep="\t")["s"].iloc[0]})
+    table = pd.DataFrame(rows, columns=["rule", "seconds"])
+    return table.groupby("rule")["seconds"].agg(jobs="size", seconds="sum").reset_index()
+
+
+def cost_table(trainings: pd.DataFrame, jobs: pd.DataFrame) -> pd.DataFrame:
+    """The tables of `training_seconds` and of `seconds_by_rule` for all else, whose data set and defense are empty."""
     rest = jobs[jobs["rule"] != TRAINING].assign(dataset="", defense="")
     return pd.concat([trainings, rest], ignore_index=True)
 
 
 def page(table: pd.DataFrame, labels: Labels, device: str) -> list[Section]:
-    """The page: minutes of each training, then of each rule.
-
-    Args:
-        table: the table of `cost_table`.
-        labels: titles of the data sets and defenses, in order.
-        device: what the models were trained on.
-    """
+    """The page of a `cost_table`: minutes of each training, then of each rule; `device` is what the models were trained on."""
     trained = table[table["rule"] == TRAINING]
+    titled = trained.assign(defense=trained["defense"].map(labels.defenses), dataset=trained["dataset"].map(labels.datasets))
     minutes = (trained["seconds"] / 60).map("{:.1f}".format)
-    wide = trained.assign(minutes=minutes).pivot(index="defense", columns="dataset", values="minutes")
-    wide = wide.loc[list(labels.defenses), list(labels.datasets)].rename(index=labels.defenses, columns=labels.datasets)
     rules = table.groupby("rule", sort=False)[["jobs", "seconds"]].sum()
     rows = pd.DataFrame({"Jobs": rules["jobs"].astype(str), "Minutes": (rules["seconds"] / 60).map("{:.1f}".format)})
     hours = table["seconds"].sum() / 3600
@@ -91,6 +66,6 @@ def page(table: pd.DataFrame, labels: Labels, device: str) -> list[Section]:
     )
     return [
         Section("", note),
-        Section("Training", table=wide.rename_axis(index=None, columns=None)),
+        Section("Training", table=grid(titled, minutes, "defense", "dataset")),
         Section("By rule", table=rows.rename_axis(index=None)),
     ]

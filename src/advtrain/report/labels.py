@@ -9,9 +9,7 @@ class Labels:
     """Titles by name, in the order of tables and figures, and the scale of the run."""
 
     datasets: Mapping[str, str]
-    """Title of each data set."""
     defenses: Mapping[str, str]
-    """Title of each defense."""
     families: Mapping[str, str]
     """`none`, `single_adv` or `iter_adv` of each defense: how many attack steps its training uses."""
     scale: str

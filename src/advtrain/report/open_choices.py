@@ -1,20 +1,21 @@
 """Choices that the paper leaves open, each tried alone: which of them brings our figures nearest to the paper's Table I."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from itertools import product
 
 import pandas as pd
 
-from advtrain.report import paper, statistics
+from advtrain.report import paper
 from advtrain.report.columns import select
 from advtrain.report.labels import Labels
 from advtrain.report.pages import Section
+from advtrain.report.statistics import figure
 
 
 def variants_table(
     evaluations: pd.DataFrame, classifiers: Mapping[str, Mapping[str, str]], datasets: Sequence[str], fixed_step: str
 ) -> pd.DataFrame:
-    """Our figures under each choice, and the paper's: a row for each figure.
+    """Our figures under each choice, and the paper's: a row for each figure that the paper has.
 
     Args:
         evaluations: the evaluation table of all classifiers.
@@ -25,23 +26,24 @@ def variants_table(
 
     Returns:
         Columns `dataset`, `defense`, `choice`, `column` (of the paper's Table I), `mean`, `std`, `lower`, `upper` (percent,
-        95% interval), `seeds`, `examples`, `paper`, `difference` (ours less the paper's). What the paper does not have is
-        left out.
+        95% interval), `seeds`, `examples`, `paper`, `difference` (ours less the paper's).
 
     Raises:
         InputError: an evaluation is missing.
     """
-    stepped = _with_fixed_step(evaluations)
+    stepped = evaluations["attack"] == "bim_fixed_step"
+    replaced = (evaluations["attack"] == "bim") & evaluations["iterations"].isin(evaluations.loc[stepped, "iterations"])
+    # BIM(N) of a fixed step stands in the place of the paper's, wherever N has been evaluated so.
+    with_fixed_step = evaluations[~replaced].replace({"attack": {"bim_fixed_step": "bim"}})
     rows = []
-    for dataset in datasets:
-        for defense, titles in classifiers.items():
-            tried = [(title, evaluations, classifier) for classifier, title in titles.items()]
-            tried.insert(1, (fixed_step, stepped, defense))
-            for choice, table, classifier in tried:
-                for column, printed in zip(paper.COLUMNS, paper.TABLE_1.get(defense, {}).get(dataset, ()), strict=False):
-                    figure = statistics.figure(select(table, dataset, classifier, column))
-                    key: dict[str, Any] = {"dataset": dataset, "defense": defense, "choice": choice, "column": column}
-                    rows.append(key | figure | {"paper": printed, "difference": figure["mean"] - printed})
+    for dataset, (defense, titles) in product(datasets, classifiers.items()):
+        tried = [(title, evaluations, classifier) for classifier, title in titles.items()]
+        tried.insert(1, (fixed_step, with_fixed_step, defense))
+        papers = dict(zip(paper.COLUMNS, paper.TABLE_1.get(defense, {}).get(dataset, ()), strict=False))
+        for (choice, table, classifier), (column, printed) in product(tried, papers.items()):
+            found = figure(select(table, dataset, classifier, column))
+            key = {"dataset": dataset, "defense": defense, "choice": choice, "column": column}
+            rows.append({**key, **found, "paper": printed, "difference": found["mean"] - printed})
     return pd.DataFrame(rows)
 
 
@@ -51,12 +53,7 @@ def distances(table: pd.DataFrame) -> pd.Series:
 
 
 def page(table: pd.DataFrame, labels: Labels) -> list[Section]:
-    """The page of the choices: for each data set a row for each classifier and choice.
-
-    Args:
-        table: the table of `variants_table`.
-        labels: titles of the data sets and defenses, in order, and how they were trained.
-    """
+    """The page of the choices in the table of `variants_table`: for each data set a row for each classifier and choice."""
     fewest, most, examples = table["seeds"].min(), table["seeds"].max(), table["examples"].max()
     seeds = f"{most}" if fewest == most else f"{fewest} to {most}"
     luck = "" if fewest > 1 else " With another seed, rows that are a few points apart may change places."
@@ -65,29 +62,18 @@ def page(table: pd.DataFrame, labels: Labels) -> list[Section]:
         f"difference from the paper's. {labels.trained} Each choice departs from that. Distance: mean over the four columns of "
         f"the absolute differences from the paper's, in points.{luck}"
     )
-    return [
-        Section("", note),
-        *(
-            Section(title, table=_wide(table[table["dataset"] == dataset], labels.defenses), index=False)
-            for dataset, title in labels.datasets.items()
-        ),
-    ]
+    sections = [Section("", note)]
+    for dataset, title in labels.datasets.items():
+        sections.append(Section(title, table=_wide(table[table["dataset"] == dataset], labels.defenses), index=False))
+    return sections
 
 
 def _wide(table: pd.DataFrame, defenses: Mapping[str, str]) -> pd.DataFrame:
     """A row for each classifier and choice, a cell of text for each column of the paper, and the distance from its row."""
     text = table.assign(text=[f"{row.mean:.2f} [{row.difference:+.2f}]" for row in table.itertuples()])
-    wide = text.pivot(index=["defense", "choice"], columns="column", values="text")
     found = distances(table).droplevel("dataset")
+    wide = text.pivot(index=["defense", "choice"], columns="column", values="text").loc[found.index, [*paper.COLUMNS]]
     nearest = set(found.groupby("defense").idxmin())
-    wide["Distance"] = [f"{found[row]:.2f}" + (", nearest" if row in nearest else "") for row in wide.index]
-    ordered = wide.loc[found.index, [*paper.COLUMNS, "Distance"]].reset_index()
-    ordered["defense"] = ordered["defense"].map(defenses)
-    return ordered.rename(columns={"defense": "Classifier", "choice": "Choice"}).rename_axis(columns=None)
-
-
-def _with_fixed_step(evaluations: pd.DataFrame) -> pd.DataFrame:
-    """The evaluations with BIM(N) of a fixed step in the place of the paper's, wherever N has been evaluated so."""
-    stepped = evaluations["attack"] == "bim_fixed_step"
-    replaced = (evaluations["attack"] == "bim") & evaluations["iterations"].isin(evaluations.loc[stepped, "iterations"])
-    return evaluations[~replaced].replace({"attack": {"bim_fixed_step": "bim"}})
+    wide["Distance"] = [f"{distance:.2f}" + (", nearest" if row in nearest else "") for row, distance in found.items()]
+    wide = wide.rename(index=defenses, level="defense").rename_axis(index=["Classifier", "Choice"], columns=None)
+    return wide.reset_index()

@@ -38,32 +38,30 @@ def grid(table: pd.DataFrame, texts: Iterable[str], index: str, columns: str) ->
 
 def to_markdown(title: str, sections: Sequence[Section]) -> str:
     """A page of Markdown, without a heading if the title is empty; every text shows as it is."""
-    return join_markdown(escape_markdown(title), [_map_section(section, escape_markdown) for section in sections])
+    return join_markdown(_escape_markdown(title), [_map_section(section, _escape_markdown) for section in sections])
 
 
 def join_markdown(title: str, sections: Sequence[Section]) -> str:
     """A page of Markdown of sections whose texts are Markdown themselves."""
-    parts = [f"# {title}"] if title else []
+    parts = [f"# {title}" if title else ""]
     for section in sections:
-        parts += [f"### {section.heading}"] if section.heading else []
-        parts += [section.text] if section.text else []
-        if section.table is not None:
-            parts.append(section.table.to_markdown(index=section.index, disable_numparse=True))
-    return "\n\n".join(parts) + "\n"
+        table = "" if section.table is None else section.table.to_markdown(index=section.index, disable_numparse=True)
+        parts += [f"### {section.heading}" if section.heading else "", section.text, table]
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 MARKUP = re.compile(r"[\\`*|<&$#]|~(?=\S)|(?<!\w)_|_(?!\w)|(?<=\])[(\[:]")
 """What Markdown may take for markup; the brackets of "[94.21]" and the underscore of small_cnn are not."""
 
 
-def escape_markdown(text: str) -> str:
-    """A line of text as Markdown that shows it as it is, in a table's cell too."""
+def _escape_markdown(text: str) -> str:
     return MARKUP.sub(r"\\\g<0>", text)
 
 
 def to_html(title: str, sections: Sequence[Section]) -> str:
     """A page of HTML that needs no other file; cells that begin with a verdict's sign have its colour."""
-    parts = [f"<h1>{escape(title)}</h1>"]
+    head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style>'
+    parts = ["<!doctype html>", '<html lang="en">', f"<head>{head}</head>", "<body>", f"<h1>{escape(title)}</h1>"]
     for section in sections:
         parts += [f"<h2>{escape(section.heading)}</h2>"] if section.heading else []
         parts += [f"<p>{escape(paragraph)}</p>" for paragraph in section.text.split("\n\n") if paragraph]
@@ -72,11 +70,7 @@ def to_html(title: str, sections: Sequence[Section]) -> str:
             for sign, verdict in ((PASS_SIGN, "pass"), (WARN_SIGN, "warn"), (FAIL_SIGN, "fail")):
                 html = html.replace(f"<td>{sign} ", f'<td class="{verdict}">{sign} ')
             parts.append(html)
-    body = "\n".join(parts)
-    return (
-        f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f"<style>{STYLE}</style></head>\n<body>\n{body}\n</body>\n</html>\n"
-    )
+    return "\n".join([*parts, "</body>", "</html>", ""])
 
 
 def to_latex(sections: Sequence[Section]) -> str:
@@ -91,22 +85,24 @@ def to_latex(sections: Sequence[Section]) -> str:
     return "\n".join(parts)
 
 
-LATEX: dict[str, str | int | None] = {
-    **{character: f"\\{character}" for character in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "±": r"$\pm$",
-    "×": r"$\times$",
-    "†": r"$\dagger$",
-}
+LATEX = str.maketrans(
+    {
+        **{character: f"\\{character}" for character in "&%$#_{}"},
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        "±": r"$\pm$",
+        "×": r"$\times$",
+        "†": r"$\dagger$",
+    }
+)
 
 
 def _escape_latex(text: str) -> str:
-    escaped = text.translate(str.maketrans(LATEX))
+    escaped = text.translate(LATEX)
     return f"{{}}{escaped}" if escaped[:1] in {"[", "*"} else escaped  # a row's end before it would take it for an argument
 
 

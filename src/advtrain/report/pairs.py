@@ -1,13 +1,13 @@
 """The differences between each two classifiers, under every attack of Table I."""
 
-import itertools
+from itertools import combinations, product
 
 import pandas as pd
 
-from advtrain.report import statistics
 from advtrain.report.columns import ATTACKS, select
 from advtrain.report.labels import Labels
 from advtrain.report.pages import Section, grid
+from advtrain.report.statistics import difference, how_sure
 
 
 def differences(evaluations: pd.DataFrame, labels: Labels) -> pd.DataFrame:
@@ -24,12 +24,9 @@ def differences(evaluations: pd.DataFrame, labels: Labels) -> pd.DataFrame:
         InputError: an evaluation is missing.
     """
     rows = []
-    for dataset, (less, defense), column in itertools.product(
-        labels.datasets, itertools.combinations(labels.defenses, 2), ATTACKS
-    ):
-        found = statistics.difference(*(select(evaluations, dataset, name, column) for name in (defense, less)))
-        key = {"dataset": dataset, "column": column, "defense": defense, "less": less}
-        rows.append({**key, **found.percent()})
+    for dataset, (less, defense), column in product(labels.datasets, combinations(labels.defenses, 2), ATTACKS):
+        found = difference(*(select(evaluations, dataset, name, column) for name in (defense, less)))
+        rows.append({"dataset": dataset, "column": column, "defense": defense, "less": less, **found.percent()})
     return pd.DataFrame(rows)
 
 
@@ -37,14 +34,14 @@ def page(table: pd.DataFrame, labels: Labels) -> list[Section]:
     """The page of the differences: a row for each pair, a cell of text for each attack."""
     seeds = int(table["seeds"].max())
     note = (
-        f"Points of test accuracy, paired by {'seed' if seeds > 1 else 'image'}: {statistics.how_sure(seeds)}. "
+        f"Points of test accuracy, paired by {'seed' if seeds > 1 else 'image'}: {how_sure(seeds)}. "
         "A difference shows where its interval excludes 0."
     )
-    titles = labels.defenses
-    sections = []
+    first, second = table["defense"].map(labels.defenses), table["less"].map(labels.defenses)
+    table = table.assign(pair=first + " less " + second)
+    sections = [Section("", note)]
     for dataset, title in labels.datasets.items():
         rows = table[table["dataset"] == dataset]
-        rows = rows.assign(pair=[f"{titles[row.defense]} less {titles[row.less]}" for row in rows.itertuples()])
         texts = [f"{row.mean:+.2f} ({row.lower:+.1f} to {row.upper:+.1f})" for row in rows.itertuples()]
         sections.append(Section(title, table=grid(rows, texts, "pair", "column")))
-    return [Section("", note), *sections]
+    return sections

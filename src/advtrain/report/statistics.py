@@ -31,7 +31,7 @@ class Estimate:
     seeds: int
 
     def percent(self) -> dict[str, float]:
-        """The fields by name, an accuracy in percent and a difference in points: a table's columns of a figure."""
+        """The fields by name, in percent or points: a table's columns of a figure."""
         return {**{name: 100 * getattr(self, name) for name in ("mean", "std", "lower", "upper")}, "seeds": self.seeds}
 
 
@@ -43,7 +43,7 @@ def accuracy(rows: pd.DataFrame) -> Estimate:
     """
     if len(_by_seed(rows)) > 1:
         return contrast([(1.0, rows)])
-    correct, examples = int(rows["correct"].iloc[0]), int(rows["examples"].iloc[0])
+    correct, examples = (int(rows[column].iloc[0]) for column in ("correct", "examples"))
     interval = stats.binomtest(correct, examples).proportion_ci(LEVEL, method="wilson")
     return Estimate(correct / examples, math.nan, interval.low, interval.high, 1)
 
@@ -66,47 +66,27 @@ def difference(rows: pd.DataFrame, less: pd.DataFrame) -> Estimate:
 
 
 def contrast(terms: Sequence[tuple[float, pd.DataFrame]]) -> Estimate:
-    """A weighted sum of accuracies, paired by the seeds that all terms have, or by image where that is one seed.
+    """A weighted sum of accuracies, each of the evaluation table's rows of one figure, one for each seed.
 
-    Over seeds: t interval of the seeds' sums. Over images: normal interval of the images' sums, with half an image added at
-    each of the two extremes and one in the middle, so that it has a width even where all images agree (Agresti and Min 2005
-    for two accuracies). Images that a term was not evaluated on are left out of all.
-
-    Args:
-        terms: weights, and the evaluation table's rows of one figure each, one for each seed.
+    Paired by the seeds that all terms have, with the t interval of their sums; or by image where that is one seed, with the
+    normal interval of the images' sums, with half an image added at each of the two extremes and one in the middle, so that it
+    has a width even where all images agree (Agresti and Min 2005 for two accuracies). Images that a term was not evaluated on
+    are left out of all.
 
     Raises:
         InputError: a term has no row, a seed has two, or the terms have no seed in common.
     """
-    per_seed = [(weight, _by_seed(rows)) for weight, rows in terms]
-    seeds = sorted(set.intersection(*(set(rows.index) for _, rows in per_seed)))
+    by_seed = [(weight, _by_seed(rows)) for weight, rows in terms]
+    seeds = sorted(set.intersection(*(set(rows.index) for _, rows in by_seed)))
     if not seeds:
         raise InputError("accuracies without a seed in common cannot be paired")
+    values = [_per_image([(weight, rows.loc[seed]) for weight, rows in by_seed]) for seed in seeds]
     low, high = sum(min(weight, 0) for weight, _ in terms), sum(max(weight, 0) for weight, _ in terms)
-    values = [_per_image([(weight, rows.loc[seed]) for weight, rows in per_seed]) for seed in seeds]
     if len(seeds) > 1:
-        return _clipped(over_repeats(np.array([of_seed.mean() for of_seed in values])), low, high)
-    return _clipped(_over_images(values[0], low=low, high=high), low, high)
-
-
-def _per_image(terms: Sequence[tuple[float, pd.Series]]) -> NDArray[np.float64]:
-    """The weighted sum of one seed's outcomes, image by image, on the images that all terms are about."""
-    outcomes = [(weight, unpack_outcomes(row["outcomes"], row["examples"])) for weight, row in terms]
-    images = min(len(right) for _, right in outcomes)
-    values: NDArray[np.float64] = np.sum([weight * right[:images] for weight, right in outcomes], axis=0)
-    return values
-
-
-def _clipped(estimate: Estimate, low: float, high: float) -> Estimate:
-    """The interval without what no accuracies can give."""
-    return replace(estimate, lower=max(estimate.lower, low), upper=min(estimate.upper, high))
-
-
-def over_repeats(values: NDArray[np.float64]) -> Estimate:
-    """Mean of at least two repeats, [n], with its t interval."""
-    mean, std = float(values.mean()), float(values.std(ddof=1))
-    half = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)) * std / math.sqrt(len(values))
-    return Estimate(mean, std, mean - half, mean + half, len(values))
+        found = _over_seeds(np.array([of_seed.mean() for of_seed in values]))
+    else:
+        found = _over_images(values[0], low, high)
+    return replace(found, lower=max(found.lower, low), upper=min(found.upper, high))  # what accuracies can give
 
 
 def median_of_repeats(values: NDArray[np.float64]) -> Estimate:
@@ -118,17 +98,30 @@ def median_of_repeats(values: NDArray[np.float64]) -> Estimate:
     return Estimate(float(np.median(values)), math.nan, float(interval.low), float(interval.high), len(values))
 
 
-def _over_images(values: NDArray[np.float64], *, low: float, high: float) -> Estimate:
-    weights = np.concatenate([np.ones(len(values)), [0.5, 0.5, 1.0]])
-    padded = np.concatenate([values, [low, high, (low + high) / 2]])
-    centre = np.average(padded, weights=weights)
-    variance = np.average((padded - centre) ** 2, weights=weights) / weights.sum()
-    half = stats.norm.ppf((1 + LEVEL) / 2) * math.sqrt(variance)
-    return Estimate(float(values.mean()), math.nan, float(centre - half), float(centre + half), 1)
-
-
 def _by_seed(rows: pd.DataFrame) -> pd.DataFrame:
     indexed = rows.set_index("seed").sort_index()
     if indexed.empty or indexed.index.has_duplicates:
         raise InputError("a figure needs one row for each seed; there is none, or a seed has two")
     return indexed
+
+
+def _per_image(terms: Sequence[tuple[float, pd.Series]]) -> NDArray[np.float64]:
+    """The weighted sum of one seed's outcomes, image by image, on the images that all terms are about."""
+    images = min(row["examples"] for _, row in terms)
+    outcomes = [weight * unpack_outcomes(row["outcomes"], images) for weight, row in terms]
+    return np.asarray(np.sum(outcomes, axis=0))
+
+
+def _over_seeds(values: NDArray[np.float64]) -> Estimate:
+    mean, std = float(values.mean()), float(values.std(ddof=1))
+    half = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)) * std / math.sqrt(len(values))
+    return Estimate(mean, std, mean - half, mean + half, len(values))
+
+
+def _over_images(values: NDArray[np.float64], low: float, high: float) -> Estimate:
+    padded = np.concatenate([values, [low, high, (low + high) / 2]])
+    weights = np.concatenate([np.ones(len(values)), [0.5, 0.5, 1.0]])
+    centre = np.average(padded, weights=weights)
+    variance = np.average((padded - centre) ** 2, weights=weights) / weights.sum()
+    half = stats.norm.ppf((1 + LEVEL) / 2) * math.sqrt(variance)
+    return Estimate(float(values.mean()), math.nan, float(centre - half), float(centre + half), 1)

@@ -1,5 +1,7 @@
 """The step and the period of resets of Proposed, each pair trained: whether the paper's own choice is the best one."""
 
+import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,7 +10,7 @@ import pandas as pd
 from advtrain.report import paper, statistics
 from advtrain.report.columns import select
 from advtrain.report.labels import Labels
-from advtrain.report.pages import Section
+from advtrain.report.pages import Section, grid
 
 PAPERS_CHOICE = (10, 20)
 """The paper's own step, epsilon / 10, and its epochs between two resets (Liu et al. 2019, Section IV)."""
@@ -20,39 +22,32 @@ MEASURES = ("PGD", "BIM(10)")
 def ablation_table(
     evaluations: pd.DataFrame, classifiers: Mapping[str, Sequence[int]], datasets: Sequence[str], epochs: int
 ) -> pd.DataFrame:
-    """Our figures with each step and period: a row for each figure.
+    """Our figures with each step and period: a row for each data set, column of `COLUMNS` and classifier.
 
-    Args:
-        evaluations: the evaluation table of all classifiers.
-        classifiers: step divisor and epochs between two resets of each, by name.
-        datasets: names of the data sets, in order.
-        epochs: length of the training; a period of as many or more is never.
-
-    Returns:
-        Columns `dataset`, `step_divisor`, `reset_epochs`, `never`, `column` (of `COLUMNS`), `mean`, `std`, `lower`, `upper`
-        (percent, 95% interval), `seeds`, `examples`, and `difference`, `difference_lower`, `difference_upper` (points, paired):
-        the figure less that of the paper's choice, NaN for itself and where it was not trained.
-
-    Raises:
-        InputError: an evaluation is missing.
+    `classifiers` are the step divisor and the epochs between two resets of each, by name; a period of `epochs` or more is
+    `never`. `difference`, `difference_lower`, `difference_upper` (points, paired): the figure less that of the paper's choice,
+    NaN for itself and where it was not trained. Raises InputError where an evaluation is missing.
     """
-    by_choice = {tuple(choice): name for name, choice in sorted(classifiers.items(), key=lambda item: _order(item[1]))}
+    ordered = sorted(classifiers.items(), key=lambda item: (-item[1][0], item[1][1]))
     rows = []
-    for dataset in datasets:
-        for column in COLUMNS:
-            cells = {choice: select(evaluations, dataset, name, column) for choice, name in by_choice.items()}
-            for (divisor, reset), cell in cells.items():
-                rows.append(
-                    {
-                        "dataset": dataset,
-                        "step_divisor": divisor,
-                        "reset_epochs": reset,
-                        "never": reset >= epochs,
-                        "column": column,
-                        **statistics.figure(cell),
-                        **_difference((divisor, reset), cells),
-                    }
-                )
+    for dataset, column in itertools.product(datasets, COLUMNS):
+        cells = {tuple(choice): select(evaluations, dataset, name, column) for name, choice in ordered}
+        for (divisor, reset), cell in cells.items():
+            compared = (divisor, reset) != PAPERS_CHOICE and PAPERS_CHOICE in cells
+            less = statistics.difference(cell, cells[PAPERS_CHOICE]).percent() if compared else {}
+            rows.append(
+                {
+                    "dataset": dataset,
+                    "step_divisor": divisor,
+                    "reset_epochs": reset,
+                    "never": reset >= epochs,
+                    "column": column,
+                    **statistics.figure(cell),
+                    "difference": less.get("mean", math.nan),
+                    "difference_lower": less.get("lower", math.nan),
+                    "difference_upper": less.get("upper", math.nan),
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -66,74 +61,40 @@ def is_papers(rows: pd.DataFrame) -> pd.Series:
     return (rows["step_divisor"] == PAPERS_CHOICE[0]) & (rows["reset_epochs"] == PAPERS_CHOICE[1])
 
 
-def wide(rows: pd.DataFrame, values: str) -> pd.DataFrame:
-    """A column of the rows of one figure as a grid: a row for each step, the smallest first, a column for each period."""
-    return rows.pivot(index="step_divisor", columns="reset_epochs", values=values).sort_index(ascending=False)
-
-
 def step(divisor: float) -> str:
     """The step of a divisor, such as "ε/10"."""
     return "ε" if divisor == 1 else f"ε/{divisor:g}"
 
 
 def page(table: pd.DataFrame, labels: Labels) -> list[Section]:
-    """The page of the grid: for each data set and measure whether the paper's choice is the best, and steps by periods.
-
-    Args:
-        table: the table of `ablation_table`.
-        labels: titles of the data sets, in order, and how the classifiers were trained.
-    """
+    """The page of an `ablation_table`: for each data set and measure, whether the paper's choice is the best, and the grid."""
     sections = [Section("", _note(table, labels))]
     for dataset, title in labels.datasets.items():
         for column in MEASURES:
             rows = table[(table["dataset"] == dataset) & (table["column"] == column)]
-            sections.append(Section(f"{title}: {column}", answer(rows), _text(rows)))
+            sections.append(Section(f"{title}: {column}", answer(rows), _grid(rows)))
     return sections
 
 
 def answer(rows: pd.DataFrame) -> str:
-    """Whether the paper's own choice lies at the optimum, in sentences.
-
-    Args:
-        rows: those of one data set and column.
-    """
-    best, papers, others = rows[is_best(rows)], rows[is_papers(rows)], rows[~is_papers(rows)]
-    tried, top = len(rows), f"{rows['mean'].max():.2f}%"
-    leaders = best[~is_papers(best)].to_dict("records")
-    names = "; ".join(map(_choice, leaders))
+    """Which choice is the best of one data set and column, and whether it is the paper's own, in sentences."""
+    papers, others = rows[is_papers(rows)], rows[~is_papers(rows)]
+    leaders = "; ".join(map(_leader, rows[is_best(rows)].to_dict("records")))
+    best = f"The best of the {len(rows)} tried, {rows['mean'].max():.2f}%: {leaders}."
+    own = f"The paper's own choice, step {step(PAPERS_CHOICE[0])}, reset every {PAPERS_CHOICE[1]} epochs,"
     if papers.empty:
-        return (
-            f"The best of the {tried} tried is {names}: {top}. The paper's own choice, a step of {step(PAPERS_CHOICE[0])} "
-            f"with a reset every {PAPERS_CHOICE[1]} epochs, is not among them: whether it lies at the optimum cannot be told."
-        )
-    own = f"The paper's own choice, {_choice(papers.to_dict('records')[0])},"
-    better, worse = int((others["difference_lower"] > 0).sum()), int((others["difference_upper"] < 0).sum())
-    counted = f"Better than it by more than the 95% interval: {better} of the other {len(others)}. Worse: {worse}."
-    if is_papers(best).any():
-        shared = f", together with {names}" if leaders else ""
-        return f"{own} lies at the optimum of the {tried} tried: {top}{shared}. {counted}"
-    leads = "; ".join(map(_lead, leaders))
-    compared = f"it has {papers['mean'].iloc[0]:.2f}%; the best of the {tried} tried has {top}: {leads}."
-    if not better:
-        return f"{own} may lie at the optimum, as no other choice is clearly better: {compared} {counted}"
+        return f"{best} {own} was not tried."
+    verdict = "may be the best"
+    better, worse = (others["difference_lower"] > 0).sum(), (others["difference_upper"] < 0).sum()
+    if (is_best(rows) & is_papers(rows)).any():
+        verdict = "is the best"
+    elif better:
+        verdict = "does not seem to be the best"
     by_chance = len(others) * (1 - statistics.LEVEL) / 2
-    chance = f"If all were equally good, chance alone would make about {by_chance:.1f} look better."
-    return f"{own} does not seem to lie at the optimum: {compared} {counted} {chance}"
-
-
-def _order(choice: Sequence[int]) -> tuple[int, int]:
-    """Small steps first, then short periods."""
-    divisor, reset = choice
-    return -divisor, reset
-
-
-def _difference(choice: tuple[int, int], cells: Mapping[tuple[int, ...], pd.DataFrame]) -> dict[str, float]:
-    """A choice's figure less that of the paper's choice, in points."""
-    names = {"difference": "mean", "difference_lower": "lower", "difference_upper": "upper"}
-    if choice == PAPERS_CHOICE or PAPERS_CHOICE not in cells:
-        return dict.fromkeys(names, float("nan"))
-    found = statistics.difference(cells[choice], cells[PAPERS_CHOICE]).percent()
-    return {name: found[of] for name, of in names.items()}
+    return (
+        f"{best} {own} {verdict}: {papers['mean'].iloc[0]:.2f}%. Of the other {len(others)}, {better} are better and {worse} "
+        f"are worse by more than the 95% interval; if all were equally good, about {by_chance:.1f} would look better by chance."
+    )
 
 
 def _note(table: pd.DataFrame, labels: Labels) -> str:
@@ -152,11 +113,6 @@ def _note(table: pd.DataFrame, labels: Labels) -> str:
     )
 
 
-def _choice(row: Mapping[str, Any]) -> str:
-    """Such as "a step of ε/10 with a reset every 20 epochs"."""
-    return f"a step of {step(row['step_divisor'])} with {'no reset' if row['never'] else f'a reset {_period(row)}'}"
-
-
 def _period(row: Mapping[str, Any]) -> str:
     """Such as "every 20 epochs"."""
     if row["never"]:
@@ -164,22 +120,24 @@ def _period(row: Mapping[str, Any]) -> str:
     return "every epoch" if row["reset_epochs"] == 1 else f"every {row['reset_epochs']} epochs"
 
 
-def _lead(row: Mapping[str, Any]) -> str:
-    """One of the best choices, and what it is above the paper's."""
+def _leader(row: Mapping[str, Any]) -> str:
+    """A choice, and what it is above the paper's where that is another one."""
+    choice = f"step {step(row['step_divisor'])}, reset {_period(row)}"
+    if pd.isna(row["difference"]):
+        return choice
     interval = f"{row['difference_lower']:+.2f} to {row['difference_upper']:+.2f}"
-    return f"{_choice(row)} ({row['difference']:+.2f} points, 95% interval {interval})"
+    return f"{choice} ({row['difference']:+.2f} points from the paper's, 95% interval {interval})"
 
 
-def _text(rows: pd.DataFrame) -> pd.DataFrame:
-    """A cell of text for each choice, the paper's and the best marked."""
-    marked = rows.assign(best=is_best(rows), papers=is_papers(rows))
-    cells = marked.assign(text=[_cell_text(row) for row in marked.to_dict("records")])
-    periods = {row["reset_epochs"]: _period(row).capitalize() for row in rows.to_dict("records")}
-    return wide(cells, "text").rename(index=step, columns=periods).rename_axis(index=None, columns=None)
-
-
-def _cell_text(row: Mapping[str, Any]) -> str:
-    """Such as "62.30 ± 0.40, the paper's, best"."""
-    spread = f" ± {row['std']:.2f}" if pd.notna(row["std"]) else ""
-    marks = (", the paper's" if row["papers"] else "") + (", best" if row["best"] else "")
-    return f"{row['mean']:.2f}{spread}{marks}"
+def _grid(rows: pd.DataFrame) -> pd.DataFrame:
+    """A cell for each choice, such as "62.30 ± 0.40, the paper's, best"."""
+    records = rows.assign(best=is_best(rows), papers=is_papers(rows)).to_dict("records")
+    texts = [
+        f"{row['mean']:.2f}"
+        + (f" ± {row['std']:.2f}" if pd.notna(row["std"]) else "")
+        + (", the paper's" if row["papers"] else "")
+        + (", best" if row["best"] else "")
+        for row in records
+    ]
+    named = rows.assign(step=rows["step_divisor"].map(step), period=[_period(row).capitalize() for row in records])
+    return grid(named, texts, "step", "period")

@@ -17,19 +17,13 @@ from matplotlib.figure import Figure
 
 from advtrain.results.atomic import write_atomically
 
-Colour = tuple[float, float, float]
-
 CHANCE = 10
 CURVE_COLOURS = [sns.color_palette("colorblind")[i] for i in (7, 1, 2, 3, 0, 9, 4, 5, 6, 8)]
 MARKERS = "os^DvPX*<>"
 HEAT_MAP = {"cmap": "viridis", "annot": True, "cbar": False}
-FAMILY_PALETTES = {"none": "Greys", "single_adv": "Blues", "iter_adv": "Greens"}
-FAMILY_HATCHES = {"none": "..", "single_adv": "", "iter_adv": "//"}
-FIXED_METADATA = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
-DESCRIPTION = {"svg": "Description", "pdf": "Subject", "png": "Description"}
-"""Each format's own name for a text about a picture."""
-ORIGIN_STYLE = {"fontsize": 6.5, "color": "0.35"}
-ORIGIN_LETTERS_PER_INCH = 18
+FAMILY_STYLES = {"none": ("Greys", ".."), "single_adv": ("Blues", ""), "iter_adv": ("Greens", "//")}
+LETTERS_PER_INCH = 18
+"""Of the line above a figure."""
 
 
 def escape_mathtext(title: str) -> str:
@@ -38,13 +32,9 @@ def escape_mathtext(title: str) -> str:
 
 
 def panels(titles: Sequence[str], size: tuple[float, float], *, rows: int = 1, **settings: Any) -> tuple[Figure, list[Axes]]:
-    """A figure with a panel for each title, row by row, lettered in order.
+    """A figure with a panel for each title, in rows, lettered in order; `settings` are those of `pyplot.subplots`.
 
-    Args:
-        titles: those of the panels.
-        size: width of a panel and height of the figure, in inches.
-        rows: of panels.
-        settings: of `pyplot.subplots`.
+    `size` is the width of a panel and the height of the figure, in inches.
     """
     columns = len(titles) // rows
     inches = (size[0] * columns, size[1])
@@ -54,8 +44,9 @@ def panels(titles: Sequence[str], size: tuple[float, float], *, rows: int = 1, *
     return figure, list(axes.flat)
 
 
-def legend_below(figure: Figure, handles: Sequence[Any], columns: int) -> None:
-    """One legend for all panels."""
+def legend_below(figure: Figure, columns: int, handles: Sequence[Any] | None = None) -> None:
+    """One legend for all panels, of some handles or of the first panel's."""
+    handles = figure.axes[0].get_legend_handles_labels()[0] if handles is None else handles
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
 
 
@@ -63,6 +54,16 @@ def styles(titles: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Name, and label, colour and marker of each defense, the same in every figure."""
     for (name, title), colour, marker in zip(titles.items(), itertools.cycle(CURVE_COLOURS), MARKERS, strict=False):
         yield name, {"label": escape_mathtext(title), "color": colour, "marker": marker}
+
+
+def bar_styles(families: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Edge, hatch, and a shade of its family's colour for each defense."""
+    found = {}
+    for family, (palette, hatch) in FAMILY_STYLES.items():
+        members = [defense for defense, its_family in families.items() if its_family == family]
+        for defense, colour in zip(members, sns.color_palette(palette, len(members) + 2)[1:], strict=False):
+            found[defense] = {"color": colour, "hatch": hatch, "edgecolor": "black", "linewidth": 0.5}
+    return found
 
 
 def draw_curve(axis: Axes, curve: pd.DataFrame, **style: Any) -> None:
@@ -84,32 +85,20 @@ def draw_chance(axis: Axes) -> None:
     axis.axhline(CHANCE, color="black", linewidth=0.8, linestyle=":")
 
 
-def save_figure(figure: Figure, paths: Sequence[Path], origin: str = "") -> None:
+def save_figure(figure: Figure, paths: Sequence[Path], origin: str) -> None:
     """Write a figure in the format of each path's suffix (.svg, .pdf, .png), each in one step and without a date.
 
-    Args:
-        figure: what is drawn.
-        paths: the files.
-        origin: where its figures come from; written small above the panels, and into each file's metadata.
-
-    Raises:
-        OSError: a folder cannot be written, or the disk is full.
+    `origin`, where its figures come from, is written small above the panels, and into each file's metadata.
     """
-    if origin:
-        figure.suptitle(fill(escape_mathtext(origin), int(ORIGIN_LETTERS_PER_INCH * figure.get_figwidth())), **ORIGIN_STYLE)
+    metadata = {
+        "svg": {"Date": None, "Description": origin},
+        "pdf": {"CreationDate": None, "Subject": origin},
+        "png": {"Description": origin},
+    }
+    line = fill(escape_mathtext(origin), int(LETTERS_PER_INCH * figure.get_figwidth()))
+    figure.suptitle(line, fontsize=6.5, color="0.35")
     with mpl.rc_context({"svg.hashsalt": "advtrain", "svg.fonttype": "path", "savefig.dpi": 200}):
         for path in paths:
             kind = path.suffix[1:]
-            described = {DESCRIPTION[kind]: origin} if origin else {}
-            save = partial(figure.savefig, format=kind, metadata={**FIXED_METADATA[kind], **described})
-            write_atomically(path, save)
+            write_atomically(path, partial(figure.savefig, format=kind, metadata=metadata[kind]))
     plt.close(figure)
-
-
-def family_colours(families: Mapping[str, str]) -> dict[str, Colour]:
-    """A shade of its family's colour for each defense."""
-    colours: dict[str, Colour] = {}
-    for family, palette in FAMILY_PALETTES.items():
-        members = [defense for defense, its_family in families.items() if its_family == family]
-        colours |= dict(zip(members, sns.color_palette(palette, len(members) + 2)[1:], strict=False))
-    return colours

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from advtrain.audit.criteria import PGD, WEAK_ATTACKS, Check
+from advtrain.audit.criteria import CHECKS, PGD, WEAK_ATTACKS, Check
 from advtrain.report import paper, statistics
 from advtrain.report.audit_page import failed_checks, failures_in_words
 from advtrain.report.columns import ATTACKS, RATIO, SECONDS, TIME, select
@@ -18,59 +18,49 @@ DOUBT = f"{MARK} The audit casts doubt on the figure: it may promise too much."
 
 
 def table_1(evaluations: pd.DataFrame, timing: pd.DataFrame, audit: pd.DataFrame, labels: Labels) -> pd.DataFrame:
-    """Table I in long form: a row for each figure.
+    """Table I in long form, a row for each figure: of all evaluations, of `timing.summarise` and of `audit_page.audit_table`.
 
-    Args:
-        evaluations: the evaluation table of all cells.
-        timing: the table of `timing.summarise`.
-        audit: the table of `audit_page.audit_table`.
-        labels: titles of the data sets and defenses, in order.
-
-    Returns:
-        Columns `defense`, `title`, `group` (a data set's title, or Training time), `column`; `mean` and `std` over seeds (NaN
-        for one), `lower` and `upper` (accuracies in percent with their 95% interval; times as median and quartiles); `seeds`,
-        `examples`, the attack's `iterations` and `restarts`, `paper` (NaN where it has none); `failed`: the classifier
-        fails a check of the audit that casts doubt on this figure; never for an accuracy of 0, which promises nothing; and
-        `departs`: where the classifier's training departs from the common one.
-
-    Raises:
-        InputError: an evaluation or a time is missing.
+    `group` is a data set's title, or Training time, whose rows have median and quartiles. `paper` is NaN where it has none.
+    `failed`: the classifier fails a check of the audit that casts doubt on this figure; never for an accuracy of 0, which
+    promises nothing. `departs`: where the classifier's training departs from the common one. Raises InputError where an
+    evaluation or a time is missing.
     """
     failed = failed_checks(audit)
     rows = []
     for defense, title in labels.defenses.items():
+        key = {"defense": defense, "title": title}
         for dataset, group in labels.datasets.items():
-            printed = dict(zip(paper.COLUMNS, paper.TABLE_1.get(defense, {}).get(dataset, ()), strict=False))
-            checks = failed.get((dataset, defense), [])
+            papers = dict(zip(paper.COLUMNS, paper.TABLE_1.get(defense, {}).get(dataset, ()), strict=False))
+            checks = [check for name, check in CHECKS.items() if (dataset, defense, name) in failed]
             for column in ATTACKS:
                 cell = select(evaluations, dataset, defense, column)
                 figure = statistics.figure(cell)
                 rows.append(
                     {
-                        "defense": defense,
-                        "title": title,
+                        **key,
                         "group": group,
                         "column": column,
                         **figure,
                         **cell[["iterations", "restarts"]].iloc[0],
-                        "paper": printed.get(column, float("nan")),
+                        "paper": papers.get(column, float("nan")),
                         "failed": figure["mean"] > 0 and any(_doubts(check, column) for check in checks),
                     }
                 )
-        rows.extend(_time_rows(timing, defense, title))
+        times = timing[timing["defense"] == defense]
+        if times.empty:
+            raise InputError(f"Table I needs the training time of {defense}, which was not measured")
+        ours = times.iloc[0]
+        seconds = paper.SECONDS_PER_EPOCH.get(defense, float("nan"))
+        relative = seconds / paper.SECONDS_PER_EPOCH["fgsm_adv"]
+        for column, name, printed in ((SECONDS, "seconds", seconds), (RATIO, "ratio", relative)):
+            quartiles = {"mean": ours[f"{name}_median"], "lower": ours[f"{name}_lower"], "upper": ours[f"{name}_upper"]}
+            rows.append({**key, "group": TIME, "column": column, **quartiles, "paper": printed, "failed": False})
     table = pd.DataFrame(rows)
     return table.assign(departs=[labels.departures.get(defense, "") for defense in table["defense"]])
 
 
 def page(table: pd.DataFrame, audit: pd.DataFrame, labels: Labels, device: str) -> list[Section]:
-    """The page of Table I: a table of text for each data set and for the time, and how to read them.
-
-    Args:
-        table: the table of `table_1`.
-        audit: the table of `audit_page.audit_table`.
-        labels: titles of the data sets and defenses, in order, and how they were trained.
-        device: what the time was measured on.
-    """
+    """The page of Table I: a table of text for each data set and for the time, measured on `device`, and how to read them."""
     sections = []
     for group, rows in table.groupby("group", sort=False):
         texts = map(_cell_text, rows.to_dict("records"))
@@ -80,10 +70,7 @@ def page(table: pd.DataFrame, audit: pd.DataFrame, labels: Labels, device: str) 
 
 
 def headline(table: pd.DataFrame, labels: Labels) -> list[Section]:
-    """A row for each classifier: its price, and what matters most of its robustness.
-
-    Arguments as of `page`.
-    """
+    """A row for each classifier: its price, and what matters most of its robustness."""
     figures = table.set_index(["title", "group", "column"])[["mean", "paper"]]
     columns = ["Classifier", "Price"]
     rows = {title: [title, f"{figures.loc[(title, TIME, RATIO), 'mean']:.2f}"] for title in labels.defenses.values()}
@@ -117,27 +104,6 @@ def _doubts(check: Check, column: str) -> bool:
     return column != "Original" and check.doubts not in trusted.get(column, [])
 
 
-def _time_rows(timing: pd.DataFrame, defense: str, title: str) -> list[dict[str, Any]]:
-    timed = timing[timing["defense"] == defense]
-    if timed.empty:
-        raise InputError(f"Table I needs the training time of {defense}, which was not measured")
-    (times,) = timed.to_dict("records")
-    seconds = paper.SECONDS_PER_EPOCH.get(defense, float("nan"))
-    printed = {SECONDS: ("seconds", seconds), RATIO: ("ratio", seconds / paper.SECONDS_PER_EPOCH["fgsm_adv"])}
-    return [
-        {
-            "defense": defense,
-            "title": title,
-            "group": TIME,
-            "column": column,
-            **{to: times[f"{name}_{of}"] for to, of in (("mean", "median"), ("lower", "lower"), ("upper", "upper"))},
-            "paper": figure,
-            "failed": False,
-        }
-        for column, (name, figure) in printed.items()
-    ]
-
-
 def _cell_text(row: Mapping[str, Any]) -> str:
     """Such as "94.20 ± 0.31 (93.8 to 94.6) [94.21] †": ours, over seeds, its interval, the paper's, the audit's mark."""
     digits = 2 if row["group"] == TIME else 1
@@ -147,4 +113,6 @@ def _cell_text(row: Mapping[str, Any]) -> str:
     parts.append(f"({row['lower']:.{digits}f} to {row['upper']:.{digits}f})")
     if pd.notna(row["paper"]):
         parts.append(f"[{row['paper']:.2f}]")
-    return " ".join([*parts, *([MARK] if row["failed"] else [])])
+    if row["failed"]:
+        parts.append(MARK)
+    return " ".join(parts)

@@ -1,5 +1,6 @@
 """The training histories as a figure: where a defense overfits to the attack that it trains on, and what a reset does."""
 
+import itertools
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,33 +16,27 @@ MARKS = 8
 
 def read_histories(files: Iterable[Path]) -> pd.DataFrame:
     """The rows of several histories, named {dataset}/{defense}.history.parquet, with `dataset` and `defense`."""
-    tables = [
-        read_table(file).to_pandas().assign(dataset=file.parent.name, defense=file.name.removesuffix(".history.parquet"))
-        for file in files
-    ]
+    tables = []
+    for file in files:
+        cell = {"dataset": file.parent.name, "defense": file.name.removesuffix(".history.parquet")}
+        tables.append(read_table(file).to_pandas().assign(**cell))
     return pd.concat(tables, ignore_index=True)
 
 
 def histories_figure(histories: pd.DataFrame, labels: Labels, iterations: int) -> Figure:
     """Accuracy on training images against the epoch, a column of panels for each data set and a line for each defense.
 
-    Above under BIM, below on the adversarial examples that the defense itself makes, where it makes any. High below and low
-    above is the mark of catastrophic overfitting: the defense resists its own attack only. A line is the mean over seeds, its
-    band is from the lowest to the highest.
-
-    Args:
-        histories: the rows of `training.plan.EpochRecord` of all cells, with `dataset` and `defense`.
-        labels: titles of the data sets and defenses, in order.
-        iterations: N of the BIM that monitored the training.
+    Above under BIM of `iterations`, below on the adversarial examples that the defense itself makes, where it makes any: high
+    below and low above is the mark of catastrophic overfitting. A line is the mean over seeds, its band is from the lowest to
+    the highest.
     """
     measures = {
         "robust_accuracy": f"Accuracy under BIM({iterations}),\ntraining images (%)",
         "adversarial_accuracy": "Accuracy on the defense's own\nadversarial examples (%)",
     }
-    titles = list(labels.datasets.values()) * len(measures)
+    titles = [*labels.datasets.values()] * len(measures)
     figure, axes = panels(titles, (4.6, 6.1), rows=len(measures), sharex=True, sharey=True)
-    shown = [(measure, dataset) for measure in measures for dataset in labels.datasets]
-    for axis, (measure, dataset) in zip(axes, shown, strict=True):
+    for axis, (measure, dataset) in zip(axes, itertools.product(measures, labels.datasets), strict=True):
         rows = histories[histories["dataset"] == dataset]
         epochs = int(rows["epoch"].max())
         for defense, style in styles(labels.defenses):
@@ -51,5 +46,5 @@ def histories_figure(histories: pd.DataFrame, labels: Labels, iterations: int) -
         finish_curves(axis)
         axis.set(xlabel="Epoch", ylabel=measures[measure], xlim=(0.5, epochs + 0.5))
         axis.tick_params(labelbottom=True)
-    legend_below(figure, axes[0].get_legend_handles_labels()[0], min(6, len(labels.defenses)))
+    legend_below(figure, min(6, len(labels.defenses)))
     return figure

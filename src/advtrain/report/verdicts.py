@@ -4,6 +4,8 @@ A condition is met where the whole interval is on the threshold's right side, no
 side, and open where the interval contains the threshold, or is not known.
 """
 
+import math
+import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -27,18 +29,32 @@ class Verdict(StrEnum):
 class Condition:
     """A figure of ours against a threshold."""
 
-    quantity: str
-    """What the figure is, in words."""
-    ours: Estimate
-    """As a fraction; the page has it in `unit`."""
-    unit: str
-    """`PERCENT`, or `POINTS` for a difference, which has a sign."""
+    quantity: "Quantity"
     wanted: str
     """The threshold, in words."""
     met: bool | None
     """None where it is open."""
     room: float
     """How far the figure itself lies on the right side; negative on the wrong one."""
+
+    @property
+    def answer(self) -> str:
+        """`met`, in words."""
+        return {True: "met", False: "not met", None: "open"}[self.met]
+
+    def __str__(self) -> str:
+        """The condition as a line of text."""
+        return f"{self.quantity.name}: {self.quantity.figure}, {self.wanted}: {self.answer}"
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A figure of ours, which can be held against a threshold; figure and threshold are fractions."""
+
+    name: str
+    ours: Estimate
+    unit: str
+    """On the page: `PERCENT`, or `POINTS` for a difference, which has a sign."""
 
     @property
     def figure(self) -> str:
@@ -48,50 +64,38 @@ class Condition:
         interval = f"{lower} to {upper}" if lower != "nan" else "interval not known, too few rounds"
         return f"{mean}{self.unit} ({interval})"
 
-    @property
-    def answer(self) -> str:
-        """Met, not met or open."""
-        return {True: "met", False: "not met", None: "open"}[self.met]
+    def below(self, threshold: float) -> Condition:
+        """It is less than a threshold."""
+        return self._between(-math.inf, threshold, f"below {100 * threshold:g}{self.unit}", strictly=True)
 
-    def __str__(self) -> str:
-        """The condition as a line of text."""
-        return f"{self.quantity}: {self.figure}, {self.wanted}: {self.answer}"
+    def more_than_nothing(self) -> Condition:
+        """It is more than 0."""
+        return self._between(0, math.inf, "more than 0", strictly=True)
 
+    def at_least(self, threshold: float) -> Condition:
+        """It is a threshold or more."""
+        return self._between(threshold, math.inf, f"at least {100 * threshold:.2f}{self.unit}")
 
-def below(quantity: str, ours: Estimate, threshold: float) -> Condition:
-    """An accuracy is below a threshold, all as fractions."""
-    met = _side(right=ours.upper < threshold, wrong=ours.lower >= threshold)
-    return Condition(quantity, ours, PERCENT, f"below {100 * threshold:g}%", met, threshold - ours.mean)
+    def within(self, tolerance: float) -> Condition:
+        """It is `tolerance` or less to either side of 0."""
+        return self._between(-tolerance, tolerance, f"within ±{100 * tolerance:.2f}{self.unit}")
 
+    def no_rise(self) -> Condition:
+        """It shows no rise: none seen is met, one whose interval contains 0 is open.
 
-def more_than_nothing(quantity: str, ours: Estimate, unit: str) -> Condition:
-    """A difference or a saving is above 0."""
-    met = _side(right=ours.lower > 0, wrong=ours.upper <= 0)
-    return Condition(quantity, ours, unit, "more than 0", met, ours.mean)
+        Unlike the other conditions it asks no certainty where nothing rose: an accuracy that stays where it is would never be
+        certain not to rise.
+        """
+        met = True if self.ours.mean <= 0 else False if self.ours.lower > 0 else None
+        return Condition(self, "no rise", met, -self.ours.mean)
 
-
-def at_least(quantity: str, ours: Estimate, threshold: float, unit: str) -> Condition:
-    """A difference or a saving is a threshold or more."""
-    met = _side(right=ours.lower >= threshold, wrong=ours.upper < threshold)
-    return Condition(quantity, ours, unit, f"at least {100 * threshold:.2f}{unit}", met, ours.mean - threshold)
-
-
-def within(quantity: str, ours: Estimate, tolerance: float) -> Condition:
-    """A difference of two accuracies is `tolerance` or less to either side."""
-    met = _side(
-        right=-tolerance <= ours.lower and ours.upper <= tolerance, wrong=ours.upper < -tolerance or ours.lower > tolerance
-    )
-    return Condition(quantity, ours, POINTS, f"within ±{100 * tolerance:.2f} points", met, tolerance - abs(ours.mean))
-
-
-def no_rise(quantity: str, ours: Estimate) -> Condition:
-    """A difference of two accuracies shows no rise: none seen is met, one whose interval contains 0 is open.
-
-    Unlike the other conditions it asks no certainty where nothing rose: an accuracy that stays where it is would never be
-    certain not to rise.
-    """
-    met = _side(right=ours.mean <= 0, wrong=ours.lower > 0)
-    return Condition(quantity, ours, POINTS, "no rise", met, -ours.mean)
+    def _between(self, low: float, high: float, wanted: str, *, strictly: bool = False) -> Condition:
+        """It lies between two bounds, or on one of them unless `strictly`."""
+        before, after = (operator.lt, operator.ge) if strictly else (operator.le, operator.gt)
+        lower, mean, upper = self.ours.lower, self.ours.mean, self.ours.upper
+        inside = before(low, lower) and before(upper, high)
+        outside = after(low, upper) or after(lower, high)
+        return Condition(self, wanted, True if inside else False if outside else None, min(mean - low, high - mean))
 
 
 def least_certain(conditions: Iterable[Condition]) -> Condition:
@@ -100,7 +104,7 @@ def least_certain(conditions: Iterable[Condition]) -> Condition:
 
 
 def verdict(conditions: Sequence[Condition]) -> Verdict:
-    """What is said of a claim, which is that all of its conditions are met.
+    """What is said of a claim, which is that all of its conditions are met; without conditions it cannot be told.
 
     Where some are not met and none is met it does not hold, even if others are open: an open one shows no part that holds.
     """
@@ -110,9 +114,3 @@ def verdict(conditions: Sequence[Condition]) -> Verdict:
     if False not in met:
         return Verdict.CANNOT_BE_TOLD
     return Verdict.IN_PART if True in met else Verdict.DOES_NOT_HOLD
-
-
-def _side(*, right: bool, wrong: bool) -> bool | None:
-    if right:
-        return True
-    return False if wrong else None

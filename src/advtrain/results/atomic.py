@@ -8,13 +8,10 @@ from typing import IO
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Let `write` fill a temporary file next to `path`, then move it there in one step.
+    """Let `write` fill a temporary file next to `path`, then move it there in one step; an OSError on the way names `path`.
 
     A reader sees the old file or the new one, never half of one, and processes that write the same file do not disturb each
     other. A failed write leaves the old file and no temporary one; a kill may leave `.{name}.*.part`.
-
-    Raises:
-        OSError: the folder cannot be written, or the disk is full; the error names `path`.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:

@@ -10,27 +10,19 @@ from typing import Any
 import torch
 
 from advtrain.results.atomic import write_atomically
+from advtrain.system.device import device_settings
 from advtrain.system.errors import InputError, is_out_of_memory
 
 
 def save(path: Path, content: Mapping[str, Any]) -> None:
-    """Write tensors, numbers, strings, lists and dicts of such to `path` in one step, for `load` or `torch.load`.
-
-    Raises:
-        OSError: the folder cannot be written, or the disk is full.
-    """
+    """Write tensors, numbers, strings, lists and dicts of such, for `load` or `torch.load`; raises as `write_atomically`."""
     buffer = io.BytesIO()
     torch.save(dict(content), buffer)
     write_atomically(path, lambda file: file.write(buffer.getbuffer()))
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read what `save` wrote, tensors on the CPU.
-
-    Raises:
-        InputError: the file is damaged, or holds anything but tensors and plain values.
-        OSError: it cannot be read.
-    """
+    """Read what `save` wrote, tensors on the CPU; raises InputError if the file is missing, damaged or holds anything else."""
     try:
         archive = io.BytesIO(path.read_bytes())
     except FileNotFoundError:
@@ -51,15 +43,16 @@ def load(path: Path) -> dict[str, Any]:
     return content
 
 
+def identity(settings: Mapping[str, Any], code: str, *data: torch.Tensor) -> dict[str, Any]:
+    """What a state belongs to: settings, the digests of code and data, the version of torch, the data's kind of device."""
+    versions = {"code": code, "data": tensor_digest(*data), "torch": str(torch.__version__)}
+    return {**settings, **versions, **device_settings(data[0].device)}
+
+
 def load_if_same(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
     """The state in the checkpoint at `path` if there is one.
 
-    Args:
-        path: the checkpoint.
-        identity: what the state belongs to: settings, data, code and device, as plain values.
-
-    Raises:
-        InputError: the checkpoint is damaged or belongs to another identity; the message names what differs.
+    Raises InputError if the checkpoint is damaged or of another identity; the message names what differs.
     """
     if not path.exists():
         return None

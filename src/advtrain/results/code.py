@@ -6,9 +6,8 @@ imported through them counts. Standard library only, since the Snakefile uses th
 
 import ast
 import hashlib
-from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 SRC = Path(__file__).parents[2]
 DECIDE_NOTHING = ("cli/", "advtrain/results/")
@@ -16,11 +15,9 @@ METHODS = "advtrain/defenses"
 
 
 def source_files(script: str, *methods: str) -> list[str]:
-    """The files below src/ that decide what a script computes, by their paths there; the script itself is the first.
+    """The files that decide what a script, named without .py, computes, by their paths below src/; the script is the first.
 
-    Args:
-        script: name of the script, without .py.
-        methods: the defenses that it trains, which it finds by name and does not import.
+    `methods` are the defenses that it trains, which it finds by name and does not import.
     """
     first = f"{script}.py"
     files = imported_files(first, *(f"{METHODS}/{method}.py" for method in methods))
@@ -61,25 +58,13 @@ def settings_of(method: str) -> set[str]:
 
 @cache
 def _imports(file: str) -> frozenset[str]:
-    """The files below src/ that one of them imports, packages' __init__.py included."""
-    return frozenset(found for module in _modules(ast.parse((SRC / file).read_text())) for found in _files(module))
-
-
-def _modules(tree: ast.AST) -> Iterator[str]:
-    """Names of the modules that a file imports; of `from a import b` both a and a.b, since b may be a module."""
-    for node in ast.walk(tree):
+    """The files below src/ that run when one of them imports modules, packages' __init__.py included."""
+    modules: set[str] = set()
+    for node in ast.walk(ast.parse((SRC / file).read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def _files(module: str) -> Iterator[str]:
-    """The files below src/ that run when a module is imported; none for a module from elsewhere."""
-    parts = module.split(".")
-    for depth in range(1, len(parts) + 1):
-        path = "/".join(parts[:depth])
-        for file in (f"{path}/__init__.py", f"{path}.py"):
-            if (SRC / file).is_file():
-                yield file
+            modules |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}  # any name may be a module's
+    paths = [PurePosixPath(module.replace(".", "/")) for module in modules]
+    packages = {f"{package}/__init__.py" for path in paths for package in (path, *path.parents)}
+    return frozenset(found for found in packages | {f"{path}.py" for path in paths} if (SRC / found).is_file())

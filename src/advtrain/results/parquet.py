@@ -16,11 +16,7 @@ PROVENANCE_KEY = b"provenance"
 
 
 def write_table(table: pa.Table, path: Path, made: Provenance) -> None:
-    """Write a table as Parquet, in one step, with its provenance in the file's metadata and a checksum of each page.
-
-    Raises:
-        OSError: the folder cannot be written, or the disk is full.
-    """
+    """Write a table as Parquet, with its provenance as metadata and a checksum of each page; raises as `write_atomically`."""
     metadata = {**(table.schema.metadata or {}), PROVENANCE_KEY: json.dumps(made.content(), sort_keys=True)}
     sink = pa.BufferOutputStream()
     # Without Arrow's own copy of the schema, which would have the metadata a second time.
@@ -36,11 +32,7 @@ def write_rows(rows: Sequence[dict[str, Any]], schema: pa.Schema, path: Path, ma
 
 
 def read_table(path: Path) -> pa.Table:
-    """Read a table that `write_table` wrote; its values are checked against their pages' checksums.
-
-    Raises:
-        InputError: the file is missing, is no Parquet file or a damaged one.
-    """
+    """Read a table that `write_table` wrote; raises InputError if it is missing, no Parquet file or a damaged one."""
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             return file.read()

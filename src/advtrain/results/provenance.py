@@ -7,18 +7,20 @@ way. No time and no path is in it, so equal runs give equal files.
 import hashlib
 import json
 import platform
+import re
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 Record = dict[str, Any]
 
-VERSIONS_OF = ("torch", "numpy", "pandas", "pyarrow", "scipy", "pyautoattack")
-SHORT_COMMIT = 10
-DIRTY = "-dirty"
+PACKAGES = ("torch", "numpy", "pandas", "pyarrow", "scipy", "pyautoattack")
+VERSIONS = {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
+SHORTENED = re.compile(r"(\w{10})\w+")
+"""A commit's digits; a "-dirty" behind them stays."""
 
 
 @dataclass(frozen=True)
@@ -55,15 +57,12 @@ def made_by(
     numerics: Mapping[str, Any] | None = None,
     inputs: Mapping[str, Provenance] | None = None,
 ) -> Provenance:
-    """Provenance of a result that is being made.
+    """Provenance of a result that is being made with all `settings` that it depends on, seeds included.
 
-    Args:
-        settings: all settings that the result depends on, seeds included.
-        numerics: `device.numerics`, where something was computed on a device.
-        inputs: provenance of the results that this one is made of, by name.
+    `numerics` are those of `system.device`, where something was computed; `inputs` the results that it is made of, by name.
     """
     inputs = inputs or {}
-    record: Record = {"settings": dict(settings), "commit": COMMIT, "versions": _versions(), **(numerics or {})}
+    record: Record = {"settings": dict(settings), "commit": COMMIT, "versions": VERSIONS, **(numerics or {})}
     others: dict[str, Record] = {}
     for made in inputs.values():
         others |= {made.digest: made.record, **made.others}
@@ -75,22 +74,12 @@ def made_by(
 def provenance_line(scale: str, provenances: Iterable[Provenance]) -> str:
     """What a figure says of its tables, such as "small_cnn, 60,000 images, 1 seed; cpu AMD EPYC; commit 0123456789".
 
-    The commit that draws the figure is left out.
-
-    Args:
-        scale: how the classifiers were trained, in words.
-        provenances: those of the tables that it was made of.
+    `scale` is how the classifiers were trained, in words. The commit that draws the figure is left out.
     """
     records = [record for made in provenances for record in made.records()]
     devices = sorted({record["device"] for record in records if "device" in record})
-    commits = sorted({_short(record["commit"]) for record in records if "commit" in record})
+    commits = sorted({SHORTENED.sub(r"\1", record["commit"]) for record in records if "commit" in record})
     return "; ".join([scale, *devices, f"commit{'s' if len(commits) > 1 else ''} {', '.join(commits)}"])
-
-
-def _short(commit: str) -> str:
-    """A commit's first digits, and whether there were changes that are not in it."""
-    name = commit.removesuffix(DIRTY)
-    return name[:SHORT_COMMIT] + commit[len(name) :]
 
 
 def _commit() -> str:
@@ -104,18 +93,8 @@ def _commit() -> str:
         )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return f"{commit}{DIRTY}" if changed else commit
+    return f"{commit}-dirty" if changed else commit
 
 
 COMMIT = _commit()
 """Read when the process starts, as its code is: whoever commits or edits while a training runs does not change what made it."""
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in VERSIONS_OF:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found

@@ -11,17 +11,12 @@ import torch
 
 from advtrain.system.errors import InputError
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-"""glibc's names for settings of its allocator (malloc.h)."""
-GIGABYTE = 1 << 30
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, GIGABYTE = -1, -3, 1 << 30
+"""The first two are glibc's names for settings of its allocator (malloc.h)."""
 
 
 def select_device(name: str) -> torch.device:
-    """The device of a configuration's `device`: `auto` takes CUDA, else MPS, else the CPU.
-
-    Raises:
-        InputError: the device is named but not there.
-    """
+    """The device of a configuration's `device`: `auto` takes CUDA, else MPS, else the CPU; InputError for one not there."""
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return torch.device(next(device for device, there in available.items() if there))
@@ -49,10 +44,9 @@ def keep_memory() -> None:
 
 
 def make_deterministic(device: torch.device) -> None:
-    """Let equal runs on `device` give equal bits; on a CPU they do so anyway, for one number of threads,
-    and the switch costs seconds of imports.
+    """Let equal runs on `device` give equal bits, before it is used: cuBLAS reads its setting at its start.
 
-    To be called before the device is used: cuBLAS reads its setting at its start.
+    On a CPU they do so anyway, for one number of threads, and the switch costs seconds of imports.
     """
     if device.type != "cpu":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

@@ -27,9 +27,7 @@ def check_not_negative(name: str, value: float) -> None:
         raise InputError(f"{name} is {value!r}; it has to be a number of at least 0")
 
 
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED", "bad_alloc")
-
-
 def is_out_of_memory(error: Exception) -> bool:
     """Whether numpy, or torch on CUDA, MPS or the CPU, ran out of memory, told from the message."""
-    return isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY)
+    signs = ("out of memory", "can't allocate memory", "ALLOC_FAILED", "bad_alloc")
+    return isinstance(error, MemoryError) or any(words in str(error) for words in signs)

@@ -2,7 +2,8 @@
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -23,16 +24,16 @@ class SeededRandom:
 
     def uniform(self, like: Tensor) -> Tensor:
         """Numbers in [0, 1), of the shape and type of `like`; with several seeds its first axis is theirs, [S, ...]."""
-        if len(self.generators) == 1:
-            return _uniform(like, self.generators[0])
-        return torch.stack([_uniform(one, generator) for one, generator in zip(like, self.generators, strict=True)])
+        return self._drawn(like, lambda x, own: torch.rand(x.shape, generator=own, dtype=x.dtype, device=x.device))
 
     def normal(self, like: Tensor) -> Tensor:
         """Standard normal numbers; otherwise as `uniform`."""
+        return self._drawn(like, lambda x, own: torch.empty_like(x).normal_(generator=own))
+
+    def _drawn(self, like: Tensor, draw: Callable[[Tensor, torch.Generator], Tensor]) -> Tensor:
         if len(self.generators) == 1:
-            return torch.empty_like(like).normal_(generator=self.generators[0])
-        each = zip(like, self.generators, strict=True)
-        return torch.stack([torch.empty_like(one).normal_(generator=generator) for one, generator in each])
+            return draw(like, self.generators[0])
+        return torch.stack([draw(one, own) for one, own in zip(like, self.generators, strict=True)])
 
     def state(self) -> list[Tensor]:
         """State of each generator, on the CPU."""
@@ -44,43 +45,31 @@ class SeededRandom:
             generator.set_state(state)
 
 
-def _uniform(like: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.rand(like.shape, generator=generator, dtype=like.dtype, device=like.device)
-
-
-def _numpy_state() -> tuple[bytes, int]:
-    state = np.random.get_state(legacy=False)["state"]
-    return state["key"].tobytes(), state["pos"]
-
-
 def _derived(seed: int) -> int:
     """Another seed of 32 bits, all that a generator on a CPU looks at."""
     return int.from_bytes(hashlib.sha256(f"defense {seed}".encode()).digest()[:4], "big")
 
 
-class GlobalGenerators:
-    """Notices draws from the global generators of torch, NumPy and Python, which no checkpoint has."""
+@contextmanager
+def no_global_draws(device: torch.device, who: str) -> Iterator[None]:
+    """Refuse draws by `who` from the global generators of torch, NumPy and Python, which no checkpoint has, as InputError."""
+    before = _global_states(device)
+    yield
+    names = [name for name, state in _global_states(device).items() if state != before[name]]
+    if names:
+        raise InputError(
+            f"{who} drew random numbers from the global generator of {', '.join(names)}, so its training could not be "
+            "repeated; draw from self.random instead"
+        )
 
-    def __init__(self, device: torch.device) -> None:
-        """Remember their states."""
-        self.device = device
-        self.states = self._states()
 
-    def check_untouched(self, who: str) -> None:
-        """Raise InputError if one of them has been drawn from; `who` names what ran meanwhile."""
-        names = [name for name, state in self._states().items() if state != self.states[name]]
-        if names:
-            raise InputError(
-                f"{who} drew random numbers from the global generator of {', '.join(names)}, so its training could not be "
-                "repeated; draw from self.random instead"
-            )
-
-    def _states(self) -> dict[str, object]:
-        states: dict[str, object] = {
-            "torch": torch.get_rng_state().numpy().tobytes(),
-            "NumPy": _numpy_state(),
-            "Python": random.getstate(),
-        }
-        if self.device.type == "cuda":
-            states["torch.cuda"] = torch.cuda.get_rng_state(self.device).numpy().tobytes()
-        return states
+def _global_states(device: torch.device) -> dict[str, object]:
+    numpy = np.random.get_state(legacy=False)["state"]
+    states: dict[str, object] = {
+        "torch": torch.get_rng_state().numpy().tobytes(),
+        "NumPy": (numpy["key"].tobytes(), numpy["pos"]),
+        "Python": random.getstate(),
+    }
+    if device.type == "cuda":
+        states["torch.cuda"] = torch.cuda.get_rng_state(device).numpy().tobytes()
+    return states

@@ -5,19 +5,16 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from advtrain.system.errors import InputError
+from advtrain.system.errors import InputError, check_at_least_one
 
 T = TypeVar("T")
 
 
 def read_settings(kind: type[T], values: object, section: str = "") -> T:
-    """Make a dataclass of a section of the configuration.
+    """Make a dataclass of a section of the configuration, as JSON gives it; `section` is its full name, for messages.
 
-    Args:
-        kind: a keyword-only dataclass. Its fields may be int, float, str, bool, Literal, None, tuples, mappings and other such
-            dataclasses, and unions of these. It checks the ranges of its values itself, in `__post_init__`.
-        values: the section, as JSON gives it.
-        section: its full name, for messages.
+    `kind` is a keyword-only dataclass. Its fields may be int, float, str, bool, Literal, None, tuples, mappings and other such
+    dataclasses, and unions of these. It checks the ranges of its values itself, in `__post_init__`.
 
     Raises:
         InputError: a key is unknown or missing, or a value has the wrong type or is out of range; the message names the key.
@@ -39,6 +36,15 @@ def read_settings(kind: type[T], values: object, section: str = "") -> T:
         raise InputError(f"{at}{error}") from None
 
 
+def check_counts(settings: Any) -> None:
+    """Raise InputError unless every whole number of a dataclass of settings is at least 1, seeds aside."""
+    for field in fields(settings):
+        if field.type in (int, tuple[int, ...]) and "seed" not in field.name:
+            value = getattr(settings, field.name)
+            for number in value if isinstance(value, tuple) else (value,):
+                check_at_least_one(field.name, number)
+
+
 def read_value(kind: Any, value: Any, name: str) -> Any:
     """A value as its type wants it: lists become tuples, integers floats where a float is wanted; raises as `read_settings`."""
     origin, arguments = get_origin(kind), get_args(kind)
@@ -55,9 +61,7 @@ def read_value(kind: Any, value: Any, name: str) -> Any:
     elif origin is tuple and isinstance(value, list | tuple):
         kinds = [arguments[0]] * len(value) if arguments[-1] is ... else arguments
         if len(kinds) == len(value):
-            return tuple(
-                read_value(one, item, f"{name}[{place}]") for place, (one, item) in enumerate(zip(kinds, value, strict=True))
-            )
+            return tuple(read_value(kinds[place], item, f"{name}[{place}]") for place, item in enumerate(value))
     elif isinstance(origin, type) and issubclass(origin, Mapping) and isinstance(value, Mapping):
         return {key: read_value(arguments[1], item, f"{name}.{key}".lstrip(".")) for key, item in value.items()}
     elif kind is Any or _fits(kind, value):
@@ -67,10 +71,8 @@ def read_value(kind: Any, value: Any, name: str) -> Any:
 
 def _fits(kind: Any, value: object) -> bool:
     """Whether a value is of a type as JSON has it: 1 is also a float, true is not a number."""
-    if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool)
+    if kind in (int, float):
+        return isinstance(value, int | kind) and not isinstance(value, bool)
     if get_origin(kind) is Literal:
         return value in get_args(kind)
     if is_dataclass(kind):

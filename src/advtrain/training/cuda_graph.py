@@ -27,30 +27,22 @@ class CapturedStep:
         self.graph: torch.cuda.CUDAGraph | None = None
 
     def __call__(self, step: Step, index: Tensor) -> Tensor:
-        """What `step(index)` gives.
-
-        Args:
-            step: maps the index [..., B] of a minibatch on a CUDA device to a tensor of results; the same at every call.
-            index: the minibatch.
-        """
+        """What `step` gives, the same at every call, for the index [..., B] of a minibatch on a CUDA device."""
         if index.shape[-1] != self.batch_size:
             return step(index)
-        if self.warm_up:
+        if self.warm_up:  # on a side stream, as a recording runs it
             self.warm_up -= 1
-            return self._run_aside(step, index)
-        graph = self.graph or self._record(step, index)
+            aside = torch.cuda.Stream()
+            aside.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(aside):
+                result = step(index)
+            torch.cuda.current_stream().wait_stream(aside)
+            return result
+        if self.graph is None:
+            self.graph = self._record(step, index)
         self.index.copy_(index)
-        graph.replay()
+        self.graph.replay()
         return self.result.clone()
-
-    def _run_aside(self, step: Step, index: Tensor) -> Tensor:
-        """Run the step on a side stream, as a recording does."""
-        aside = torch.cuda.Stream()
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
-            result = step(index)
-        torch.cuda.current_stream().wait_stream(aside)
-        return result
 
     def _record(self, step: Step, index: Tensor) -> torch.cuda.CUDAGraph:
         """Record the step, which does not run it."""
@@ -60,5 +52,4 @@ class CapturedStep:
             graph.register_generator_state(generator)
         with torch.cuda.graph(graph):
             self.result = step(self.index)
-        self.graph = graph
         return graph

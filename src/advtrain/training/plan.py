@@ -1,14 +1,15 @@
 """The settings of a training, and what it records of each epoch."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 import pyarrow as pa
 
 from advtrain.attacks.gradient import check_epsilon
 from advtrain.defenses import registry
-from advtrain.system.errors import InputError, check_above_zero, check_at_least_one, check_not_negative
+from advtrain.system.errors import InputError, check_above_zero, check_not_negative
+from advtrain.system.settings import check_counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +47,7 @@ class Plan:
     def __post_init__(self) -> None:
         registry.source_file(self.method)
         check_epsilon(self.epsilon)
-        for name in ("examples", "epochs", "batch_size", "monitor_examples", "monitor_iterations"):
-            check_at_least_one(name, getattr(self, name))
+        check_counts(self)
         check_above_zero("learning_rate", self.learning_rate)
         check_not_negative("weight_decay", self.weight_decay)
         if not 0 <= self.momentum < 1:
@@ -74,10 +74,8 @@ class Plan:
         return self.learning_rate * (nearest[0][1] if nearest else 1.0)
 
     def identity(self) -> dict[str, Any]:
-        """What a checkpoint of this training has to agree with.
-
-        The number of epochs is left out, since what has been trained serves a longer training as well. So are the seeds and
-        the choice of images, which a checkpoint records itself.
+        """What a checkpoint of this training has to agree with: not the number of epochs, since what has been trained serves a
+        longer training as well, nor the seeds and the choice of images, which a checkpoint records itself.
         """
         left_out = ("epochs", "seeds", "examples", "subset_seed")
         return {name: value for name, value in asdict(self).items() if name not in left_out}
@@ -102,15 +100,5 @@ class EpochRecord:
     """Wall time of the epoch's training, without watching; shared out evenly where seeds are trained at once."""
 
 
-HISTORY_SCHEMA = pa.schema(
-    [
-        ("seed", pa.int64()),
-        ("epoch", pa.int64()),
-        ("loss", pa.float64()),
-        ("clean_accuracy", pa.float64()),
-        ("adversarial_accuracy", pa.float64()),
-        ("robust_accuracy", pa.float64()),
-        ("seconds", pa.float64()),
-    ]
-)
+HISTORY_SCHEMA = pa.schema({field.name: pa.int64() if field.type is int else pa.float64() for field in fields(EpochRecord)})
 """Columns of the training history, one row for each `EpochRecord`."""

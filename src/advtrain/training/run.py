@@ -40,32 +40,26 @@ def train(
 ) -> Trained:
     """Train one network for each seed of the plan: all at once where that is quicker, else one after the other.
 
-    Args:
-        plan: what to compute.
-        data: the training images that the plan names, on the device.
-        resume_from: a state that an earlier call gave to `save`; the training resumes there, bit for bit.
-        save: called with the state after every `save_every` epochs, and when seeds are done.
-        save_every: epochs between two calls of `save`.
-        cuda_graph: whether to run the steps from a CUDA graph; the data has to be on a CUDA device.
-        why_stop: asked after each step; a reason ends the training there, once the state is saved.
-        watch: called with each record and the number of epochs that all seeds have been trained up to it.
+    `data` has the images that the plan names, on the device. `save` gets the state after every `save_every` epochs and when
+    seeds are done; with such a state as `resume_from` the training resumes there, bit for bit. `why_stop` is asked after each
+    step; a reason ends the training there, once the state is saved. `watch` gets each record, and the number of epochs that all
+    seeds have been trained up to it.
 
     Raises:
         Stopped: `why_stop` gave a reason.
-        InputError: the loss of a seed became NaN or infinite, which also ends those trained at once with it; or the plan has
-            only some of the seeds that `resume_from` was training at once; or `resume_from` is further than the plan's epochs,
-            or has seeds that ended at another number of epochs.
+        InputError: the loss of a seed became NaN or infinite, which also ends those trained at once with it; or `resume_from`
+            does not fit the plan's epochs, or was training at once seeds of which the plan has only some.
     """
-    if resume_from:
-        _check_epochs(resume_from, plan.epochs)
-    finished: dict[int, Any] = dict(resume_from["finished"]) if resume_from else {}
-    running = resume_from["running"] if resume_from else None
+    state = resume_from or {"finished": {}, "running": None}
+    _check_epochs(state, plan.epochs)
+    finished, running = dict(state["finished"]), state["running"]
     left = [seed for seed in plan.seeds if seed not in finished]
-    done = plan.epochs * (len(plan.seeds) - len(left))
     begun = _begun(running, left)
-    for group in filter(None, [begun, *groups(plan, [seed for seed in left if seed not in begun], data.x.device)]):
+    rest = groups(plan, [seed for seed in left if seed not in begun], data.x.device)
+    done = plan.epochs * (len(plan.seeds) - len(left))
+    for group in [begun, *rest] if begun else rest:
         trainer = Trainer(plan, data, group, cuda_graph=cuda_graph)
-        if running and running["seeds"] == group:
+        if group is begun:
             trainer.load_state_dict(running)
             done += len(trainer.history)
         while trainer.epoch < plan.epochs:

@@ -3,14 +3,14 @@
 import itertools
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 from torch import Tensor
 
 from advtrain.system.device import synchronise
-from advtrain.system.errors import check_at_least_one
+from advtrain.system.settings import check_counts
 from advtrain.training.cuda_graph import WARM_UP
 from advtrain.training.trainer import Trainer
 
@@ -29,60 +29,53 @@ class Timing:
     """CPU threads of the measurement."""
 
     def __post_init__(self) -> None:
-        for name in ("blocks", "steps_per_block", "threads"):
-            check_at_least_one(name, getattr(self, name))
+        check_counts(self)
 
 
 def time_epochs(trainers: Mapping[str, Trainer], timing: Timing) -> pd.DataFrame:
-    """Time blocks of training steps of all defenses, one after the other, so that a noisy machine affects all alike.
+    """Time blocks of training steps of each defense's fresh trainer in turn, so that a noisy machine affects all alike.
 
     In each round every defense trains one block; the order turns from round to round. The first round is the warm-up, which
-    records the CUDA graphs, and is not counted. The device is waited for before the clock is read; nothing is evaluated inside.
-
-    Args:
-        trainers: a fresh trainer for each defense, all on the same data.
-        timing: number of rounds and of steps.
-
-    Returns:
-        A row for each defense and round: `defense`, `block` from 0, `seconds_per_epoch`.
+    records the CUDA graphs, and is not counted. Nothing is evaluated inside. Returns a row for each defense and round:
+    `defense`, `block` from 0, `seconds_per_epoch`.
     """
     streams = {name: trainer.endless_minibatches() for name, trainer in trainers.items()}
     rows = []
-    for block in range(-1, timing.blocks):
-        names = list(trainers)
-        turn = block % len(names)
-        for name in names[turn:] + names[:turn]:
-            trainer = trainers[name]
-            steps = timing.steps_per_block if block >= 0 else max(timing.steps_per_block, WARM_UP + 1)
-            seconds = _time_steps(trainer, streams[name], steps)
-            steps_per_epoch = math.ceil(len(trainer.data) / trainer.plan.batch_size)
-            if block >= 0:
-                rows.append((name, block, seconds / timing.steps_per_block * steps_per_epoch))
-    return pd.DataFrame(rows, columns=["defense", "block", "seconds_per_epoch"])
+    for block, name in in_turns(list(trainers), timing.blocks):
+        trainer = trainers[name]
+        steps = timing.steps_per_block if block >= 0 else max(timing.steps_per_block, WARM_UP + 1)
+        seconds = _time_steps(trainer, streams[name], steps)
+        rows.append((name, block, seconds / steps * math.ceil(len(trainer.data) / trainer.plan.batch_size)))
+    return pd.DataFrame(rows[len(trainers) :], columns=["defense", "block", "seconds_per_epoch"])
+
+
+def in_turns(names: Sequence[str], rounds: int) -> Iterator[tuple[int, str]]:
+    """Each name in each round, in an order that turns from round to round; round -1, the warm-up, comes before round 0."""
+    for number in range(-1, rounds):
+        turn = number % len(names)
+        for name in (*names[turn:], *names[:turn]):
+            yield number, name
 
 
 def summarise(blocks: pd.DataFrame) -> pd.DataFrame:
-    """Median and quartiles over the blocks of each defense, in seconds per epoch and as ratio to FGSM-Adv.
+    """Median and quartiles over the blocks of `time_epochs`, in seconds per epoch and as ratio to FGSM-Adv.
 
-    A ratio is taken within a block, between two measurements made within moments of each other, before the median is.
-
-    Args:
-        blocks: the table of `time_epochs`.
-
-    Returns:
-        A row for each defense: `defense`, and `seconds_{median,lower,upper}`, `ratio_{median,lower,upper}`; the ratios are NaN
-        where FGSM-Adv was not timed.
+    A ratio is taken within a block, between two measurements made within moments of each other, before the median is. Returns a
+    row for each defense: `defense`, `seconds_{median,lower,upper}`, `ratio_{median,lower,upper}`; NaN without FGSM-Adv.
     """
     wide = blocks.pivot(index="block", columns="defense", values="seconds_per_epoch")
     ratios = wide.div(wide[BASELINE], axis=0) if BASELINE in wide else wide * float("nan")
-    summary = {}
-    for kind, frame in (("seconds", wide), ("ratio", ratios)):
-        for name, quantile in (("median", 0.5), ("lower", 0.25), ("upper", 0.75)):
-            summary[f"{kind}_{name}"] = frame.quantile(quantile)
+    quantiles = {"median": 0.5, "lower": 0.25, "upper": 0.75}
+    summary = {
+        f"{kind}_{name}": frame.quantile(quantile)
+        for kind, frame in (("seconds", wide), ("ratio", ratios))
+        for name, quantile in quantiles.items()
+    }
     return pd.DataFrame(summary).loc[blocks["defense"].unique()].rename_axis("defense").reset_index()
 
 
 def _time_steps(trainer: Trainer, stream: Iterator[Tensor], steps: int) -> float:
+    """Seconds of the next steps; the device is waited for before the clock is read."""
     device = trainer.data.x.device
     synchronise(device)
     start = time.perf_counter()

@@ -1,8 +1,8 @@
 """The one training loop, whatever the defense: the epochs of one seed, or of several seeds at once.
 
 The data set lives on the device as one tensor and an epoch is a random permutation of its index. The weights and the orders of
-a seed come from one generator made of it, what its defense draws from another, so a seed repeats bit for bit, and the seeds'
-runs do not depend on each other, except for rounding where they are trained at once.
+a seed come from one generator made of it, what its defense draws from another, so a seed repeats bit for bit, and seeds do not
+depend on each other, except for rounding where they are trained at once.
 """
 
 import time
@@ -15,13 +15,12 @@ from torch import Tensor, nn
 
 from advtrain.data.examples import Examples
 from advtrain.defenses import registry
-from advtrain.defenses.base import Outcome
 from advtrain.evaluation.outcomes import correct_after_bim, share
 from advtrain.networks.ensemble import Ensemble, per_seed
 from advtrain.networks.plain import initialise, new_network
 from advtrain.system.device import synchronise
 from advtrain.system.errors import InputError, Stopped
-from advtrain.system.randomness import GlobalGenerators, SeededRandom
+from advtrain.system.randomness import SeededRandom, no_global_draws
 from advtrain.training.cuda_graph import CapturedStep
 from advtrain.training.plan import EpochRecord, Plan
 
@@ -31,18 +30,13 @@ WhyStop = Callable[[], str | None]
 class Trainer:
     """Networks, optimiser, defense, random states and history of the seeds that are trained at once.
 
-    With several seeds all tensors of a step have their axis in front, and the networks are one batched network; each seed has
-    its own random states, weights and order of the images, as if it were alone.
+    With several seeds all tensors of a step have their axis in front, and the networks are one batched network.
     """
 
     def __init__(self, plan: Plan, data: Examples, seeds: Sequence[int], *, cuda_graph: bool = False) -> None:
-        """Make everything that the plan names, from the seeds.
+        """Make everything that the plan names, from `seeds`; its own seeds and choice of images are the caller's business.
 
-        Args:
-            plan: what to compute; its seeds and its choice of images are the caller's business.
-            data: the training images, on the device.
-            seeds: those to train at once.
-            cuda_graph: whether to run the steps from a CUDA graph.
+        `data` has the training images, on the device; with `cuda_graph` the steps run from a CUDA graph.
         """
         self.plan, self.data, self.seeds, self.cuda_graph = plan, data, list(seeds), cuda_graph
         device = data.x.device
@@ -53,12 +47,17 @@ class Trainer:
         self.network: nn.Module = (Ensemble(networks) if len(networks) > 1 else networks[0]).to(device)
         # With a schedule the rate is on the device, where a CUDA graph reads it at every replay.
         self.rate = torch.tensor(plan.rate(0), device=device) if plan.schedule else plan.learning_rate
-        self.optimiser = _optimiser(plan, self.network, self.rate, cuda_graph=cuda_graph)
-        generators = GlobalGenerators(device)
-        self.defense = registry.create(plan.defense, epsilon=plan.epsilon)
-        self.defense.random = SeededRandom(self.seeds, device)
-        self.defense.start_training(per_seed(self.network, data.x))
-        generators.check_untouched(f"defense {plan.method}")
+        # Fused: one kernel for all of a network's tensors, on every device.
+        settings: dict[str, Any] = {"lr": self.rate, "weight_decay": plan.weight_decay, "fused": True}
+        self.optimiser: torch.optim.Optimizer = (
+            torch.optim.SGD(self.network.parameters(), momentum=plan.momentum, **settings)
+            if plan.optimiser == "sgd"
+            else torch.optim.Adam(self.network.parameters(), capturable=cuda_graph, **settings)
+        )
+        with no_global_draws(device, f"defense {plan.method}"):
+            self.defense = registry.create(plan.defense, epsilon=plan.epsilon)
+            self.defense.random = SeededRandom(self.seeds, device)
+            self.defense.start_training(per_seed(self.network, data.x))
         self.captured = CapturedStep(plan.batch_size, self.defense.random.generators) if cuda_graph else None
         self.history: list[EpochRecord] = []
         self.order: Tensor | None = None
@@ -78,37 +77,35 @@ class Trainer:
     def train_epoch(self, why_stop: WhyStop = lambda: None) -> list[EpochRecord]:
         """Train for one epoch, watch it, and add its rows to the history, one for each seed.
 
-        Args:
-            why_stop: asked after each step; a reason ends the epoch there, and the next call resumes with the next step.
+        `why_stop` is asked after each step; a reason ends the epoch there, and the next call resumes with the next step.
 
         Raises:
             Stopped: `why_stop` gave a reason.
             InputError: the loss became NaN or infinite, and the message names seed, epoch and step; or the defense drew from a
                 global random generator.
         """
-        device = self.data.x.device
-        generators = GlobalGenerators(device)
-        synchronise(device)
-        start = time.perf_counter()
-        if self.order is None:
-            self.order = self.start_epoch(self.epoch)
-        reason = None
-        minibatches = self.minibatches(self.order)
-        for index in minibatches[len(self.tallies) :]:
-            self._set_rate(self.epoch + len(self.tallies) / len(minibatches))
-            self.tallies.append(self.run_step(index))
-            if reason := why_stop():
-                break
-        synchronise(device)
-        self.seconds += time.perf_counter() - start
-        generators.check_untouched(f"defense {self.plan.method}")
-        self._check_losses()
+        device, reason = self.data.x.device, None
+        with no_global_draws(device, f"defense {self.plan.method}"):
+            synchronise(device)
+            start = time.perf_counter()
+            if self.order is None:
+                self.order = self.start_epoch(self.epoch)
+            minibatches = self.minibatches(self.order)
+            for index in minibatches[len(self.tallies) :]:
+                if isinstance(self.rate, Tensor):
+                    self.rate.fill_(self.plan.rate(self.epoch + len(self.tallies) / len(minibatches)))
+                self.tallies.append(self.run_step(index))
+                if reason := why_stop():
+                    break
+            synchronise(device)
+            self.seconds += time.perf_counter() - start
+        sums = torch.stack(self.tallies).cpu().double().view(len(self.tallies), -1, len(self.seeds))  # [steps, 3, S]
+        self._check_losses(sums[:, 0])
         if reason:
             raise Stopped(reason)
-        means = (self._sums().sum(dim=0) / len(self.data)).T.tolist()
-        seconds = self.seconds / len(self.seeds)
+        means = (sums.sum(dim=0) / len(self.data)).T.tolist()
         records = [
-            EpochRecord(seed, self.epoch + 1, loss, clean, adversarial, robust, seconds)
+            EpochRecord(seed, self.epoch + 1, loss, clean, adversarial, robust, self.seconds / len(self.seeds))
             for seed, (loss, clean, adversarial), robust in zip(self.seeds, means, self._robust_accuracies(), strict=True)
         ]
         self.history += records
@@ -122,10 +119,9 @@ class Trainer:
         orders = [torch.randperm(len(self.data), generator=generator) for generator in self.generators]
         return torch.stack(orders) if len(orders) > 1 else orders[0]
 
-    def minibatches(self, order: Tensor) -> Sequence[Tensor]:
+    def minibatches(self, order: Tensor) -> list[Tensor]:
         """The index, [B] or [S, B], of each minibatch of an epoch, on the device; the last may be smaller."""
-        split: Sequence[Tensor] = order.to(self.data.x.device).split(self.plan.batch_size, dim=-1)
-        return split
+        return list(order.to(self.data.x.device).split(self.plan.batch_size, dim=-1))
 
     def endless_minibatches(self) -> Iterator[Tensor]:
         """The index of one minibatch after the other, epoch after epoch, without end."""
@@ -149,7 +145,12 @@ class Trainer:
         self.optimiser.zero_grad()
         outcome.loss.sum().backward()
         self.optimiser.step()
-        return _tally(outcome, y)
+        loss = outcome.loss.detach()
+        hits = [
+            torch.full_like(loss, float("nan")) if logits is None else (logits.argmax(dim=-1) == y).sum(dim=-1).to(loss.dtype)
+            for logits in (outcome.clean_logits, outcome.adversarial_logits)
+        ]
+        return torch.stack([loss * y.shape[-1], *hits])
 
     def weights(self) -> dict[int, dict[str, Tensor]]:
         """State dict of each seed's network, on the CPU."""
@@ -192,18 +193,8 @@ class Trainer:
         for generator, saved in zip(self.generators, state["generators"], strict=True):
             generator.set_state(saved)
 
-    def _set_rate(self, epoch: float) -> None:
-        """Set the learning rate of the next step; nothing to do where it is constant."""
-        if isinstance(self.rate, Tensor):
-            self.rate.fill_(self.plan.rate(epoch))
-
-    def _sums(self) -> Tensor:
-        """The sums of each step of the epoch so far, [steps, 3, S]."""
-        return torch.stack(self.tallies).cpu().double().view(len(self.tallies), -1, len(self.seeds))
-
-    def _check_losses(self) -> None:
-        """Refuse losses that are not finite, before anything is saved."""
-        losses = self._sums()[:, 0]
+    def _check_losses(self, losses: Tensor) -> None:
+        """Refuse losses [steps, S] that are not finite, before anything is saved."""
         bad = (~losses.isfinite()).nonzero()
         if len(bad):
             step, seed = bad[0].tolist()
@@ -214,30 +205,7 @@ class Trainer:
 
     def _robust_accuracies(self) -> list[float]:
         """Share of the watched images that each seed's network gets right under BIM."""
-        right = correct_after_bim(
-            self.network,
-            self.data.first(self.plan.monitor_examples),
-            epsilon=self.plan.epsilon,
-            iterations=self.plan.monitor_iterations,
-            batch_size=self.plan.monitor_examples,
-        )
+        epsilon, iterations, n = self.plan.epsilon, self.plan.monitor_iterations, self.plan.monitor_examples
+        watched = self.data.first(n)
+        right = correct_after_bim(self.network, watched, epsilon=epsilon, iterations=iterations, batch_size=n)
         return [share(flags) for flags in right.view(len(self.seeds), -1)]
-
-
-def _optimiser(plan: Plan, network: nn.Module, rate: float | Tensor, *, cuda_graph: bool) -> torch.optim.Optimizer:
-    """The plan's optimiser. Fused: one kernel for all of a network's tensors, on every device."""
-    settings: dict[str, Any] = {"lr": rate, "weight_decay": plan.weight_decay, "fused": True}
-    if plan.optimiser == "sgd":
-        return torch.optim.SGD(network.parameters(), momentum=plan.momentum, **settings)
-    return torch.optim.Adam(network.parameters(), capturable=cuda_graph, **settings)
-
-
-def _tally(outcome: Outcome, y: Tensor) -> Tensor:
-    """Sums over the minibatch of loss, clean hits and adversarial hits, [3] or [3, S], without waiting for the device."""
-    loss = outcome.loss.detach()
-    clean = (outcome.clean_logits.argmax(dim=-1) == y).sum(dim=-1)
-    if outcome.adversarial_logits is None:
-        adversarial = torch.full_like(loss, float("nan"))
-    else:
-        adversarial = (outcome.adversarial_logits.argmax(dim=-1) == y).sum(dim=-1)
-    return torch.stack([loss * y.shape[-1], clean.to(loss.dtype), adversarial.to(loss.dtype)])
