@@ -69,6 +69,13 @@ def words(markup: str) -> str:
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", markup)).split())
 
 
+def test_the_first_page_says_the_scale_a_line_for_each_setting(own_run: Workspace) -> None:
+    first = re.search(r"workflow_desc = (.*);", (own_run.folder / "report.html").read_text())
+    assert first
+    lines = [words(line).partition(":")[0].partition(",")[0] for line in re.findall(r"<li>.*?</li>", json.loads(first[1]))]
+    assert lines == ["network", "training images", "epochs", "seeds of each classifier", "test images", "epsilon"]
+
+
 def test_every_picture_and_page_is_in_the_report_with_a_category_a_label_and_a_caption(
     own_run: Workspace, results: dict[str, dict[str, Any]]
 ) -> None:
