@@ -1,6 +1,7 @@
 # env: the environment alone. quick: the laptop-scale pipeline, to the end. all: the paper's scale. test, lint: what CI runs.
 # test-faults: kills, full disks, failing networks, a real Slurm; a few minutes on two cores.
 # bench: how fast it is, compared with other libraries and plain loops, as docs/benchmarks.md; below six minutes on two cores.
+# gpu: tests and measures a CUDA device, as docs/gpu.md; three minutes.
 # Each works on a fresh clone with Python 3.11 to 3.13, git and make: it makes .venv and installs the locked dependencies.
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -10,7 +11,7 @@ export PYTHONUNBUFFERED := 1
 # With this set, every job would compile torch's Python files again, which takes longer than many jobs.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: env quick all test test-faults lint bench lock clean
+.PHONY: env quick all test test-faults lint bench gpu lock clean
 
 env: .venv/installed
 
@@ -38,6 +39,10 @@ lint: .venv/installed
 bench: .venv/installed
 	snakemake --cores 1 -- data/mnist/{train-images-idx3,train-labels-idx1,t10k-images-idx3,t10k-labels-idx1}-ubyte
 	PYTHONPATH=src python -m benchmarks.bench --data data/mnist --results results/benchmarks --page docs/benchmarks.md
+
+gpu: .venv/installed
+	snakemake --cores 1 -- data/mnist/{train-images-idx3,train-labels-idx1,t10k-images-idx3,t10k-labels-idx1}-ubyte
+	PYTHONPATH=src python -m benchmarks.gpu --data data/mnist --results results/benchmarks --page docs/gpu.md
 
 # Update the lock from pyproject.toml.
 lock: .venv/installed

@@ -42,10 +42,9 @@ OVERHEAD = """Before it computes, a script imports modules and reads options: th
 compared with `python3 -c "import torch"`, which also collects garbage at its end. Snakemake's line is `make quick` on two cores
 with scripts that only create their outputs, divided by its {jobs} jobs."""
 
-EARLIER = """Not part of `make bench`: commit e70dbcdb4254 with uncommitted changes, 22 November 2026, one thread. BIM is
-1.72 (1.70-1.78) times as fast on a network written down for it (`cpu_fast_path.py`). Training is 1.33 (1.30-1.39) times as fast
-when the allocator keeps memory (`keep_memory`). Two to eight seeds take 1.2 to 1.3 times as long at once as one by one
-(`ensemble.py`)."""
+EARLIER = """Measured at commit e70dbcdb4254 with uncommitted changes, one thread. BIM is 1.72 (1.70-1.78) times as fast
+on a network written down for it ([cpu.py](../src/advtrain/fast/cpu.py)), training 1.33 (1.30-1.39) times when the
+allocator keeps memory (`keep_memory`). Several seeds at once take 1.2 to 1.3 times as long as one by one."""
 
 
 @click.command()

@@ -21,7 +21,7 @@ use rule sweep_bim as audit_model with:
     benchmark:
         "<results>/benchmarks/audit_model/{dataset}/{defense}.tsv"
     resources:
-        gpu=GPUS,
+        gpu=SHARED_GPU,
         mem="4GB",
         runtime="12h",
     params:
@@ -52,7 +52,7 @@ rule transfer:
         "../envs/pipeline.yaml"
     threads: 1
     resources:
-        gpu=GPUS,
+        gpu=SHARED_GPU,
         mem="4GB",
         runtime="4h",
     params:

@@ -199,6 +199,8 @@ def gpu_here():
 
 # Jobs ask for a GPU only where they will use one: a limit on GPUs would run CPU jobs one after the other.
 GPUS = int(config["device"] in ("cuda", "mps") or (config["device"] == "auto" and gpu_here()))
+# What does not fill a GPU shares this machine's; each job has one of its own where one is named, as on a cluster.
+SHARED_GPU = int(config["device"] in ("cuda", "mps"))
 
 
 wildcard_constraints:

@@ -23,7 +23,7 @@ rule sweep_bim:
         "../envs/pipeline.yaml"
     threads: 1
     resources:
-        gpu=GPUS,
+        gpu=SHARED_GPU,
         mem="4GB",
         runtime="2h",
     params:
@@ -79,7 +79,7 @@ use rule sweep_bim as strong with:
     benchmark:
         "<results>/benchmarks/strong/{dataset}/{defense}.tsv"
     resources:
-        gpu=GPUS,
+        gpu=SHARED_GPU,
         mem="4GB",
         runtime="12h",
     params:
@@ -100,7 +100,7 @@ use rule sweep_bim as autoattack with:
     benchmark:
         "<results>/benchmarks/autoattack/{dataset}/{defense}.tsv"
     resources:
-        gpu=GPUS,
+        gpu=SHARED_GPU,
         mem="4GB",
         runtime="24h",
     params:

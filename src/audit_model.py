@@ -21,7 +21,7 @@ def main(cell: Cell[Audit], evaluations: Path) -> None:
     rows = []
     for seed, network in cell.networks.items():
         of_seed = [row for row in evaluated if row["seed"] == seed]
-        model = AuditedModel(network, cell.data, of_seed, cell.settings, cell.batch_size)
+        model = AuditedModel(network, cell.data, of_seed, cell.settings, cell.at_once)
         rows += [{"seed": seed, "check": check, **asdict(measure(model))} for check, measure in MEASURES.items()]
     made = cell.provenance(evaluations=read_provenance(evaluations))
     write_rows(cell.named(rows), FINDINGS_SCHEMA, cell.output, made)

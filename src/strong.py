@@ -13,7 +13,7 @@ from cli.evaluation import Cell, cell_options
 @cell_options(Strong)
 def main(cell: Cell[Strong]) -> None:
     """Evaluate a cell under PGD from random starts, on the cross-entropy and on the margin."""
-    pgd = cell.settings.pgd.attack(cell.settings.epsilon, cell.batch_size)
+    pgd = cell.settings.pgd.attack(cell.settings.epsilon, cell.at_once)
     cell.evaluate(partial(strong, attack=pgd))
 
 

@@ -18,8 +18,8 @@ def main(cell: Cell[Sweep]) -> None:
     """Evaluate a cell on clean images, under FGSM, and under BIM(N) for each N, with a step of epsilon/N and a fixed one."""
 
     def attack(model: nn.Module, data: Examples) -> Iterator[Row]:
-        yield from sweep_bim(model, data, cell.settings, batch_size=cell.batch_size)
-        yield from fixed_step_bim(model, data, cell.settings, batch_size=cell.batch_size)
+        yield from sweep_bim(model, data, cell.settings, batch_size=cell.at_once)
+        yield from fixed_step_bim(model, data, cell.settings, batch_size=cell.at_once)
 
     cell.evaluate(attack, ensembles=True)
 

@@ -13,7 +13,7 @@ from cli.evaluation import Cell, cell_options
 @cell_options(Trace)
 def main(cell: Cell[Trace]) -> None:
     """Evaluate a cell after each iterate of one BIM(N)."""
-    cell.evaluate(partial(trace_bim, trace=cell.settings, batch_size=cell.batch_size), ensembles=True)
+    cell.evaluate(partial(trace_bim, trace=cell.settings, batch_size=cell.at_once), ensembles=True)
 
 
 if __name__ == "__main__":

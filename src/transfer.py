@@ -14,7 +14,7 @@ from advtrain.evaluation.transferability import ANY, MATRIX_SCHEMA, transfer
 from advtrain.networks.trained import load_networks
 from advtrain.results.parquet import read_provenance, read_table, write_rows
 from advtrain.results.provenance import made_by
-from advtrain.system.device import numerics, prepare_device
+from advtrain.system.device import images_at_once, numerics, prepare_device
 from cli.command import FILE, Command, FromJson
 
 
@@ -46,7 +46,7 @@ def main(
     data = load_examples(images, labels).subset(settings.examples, settings.subset_seed).to(chosen)
     networks = {defense: load_networks(Path(path), chosen) for defense, path in models.items()}
     pgd = {defense: _worst_of_pgd(Path(path)) for defense, path in evaluations.items()}
-    attack = settings.pgd.attack(settings.epsilon, batch_size)
+    attack = settings.pgd.attack(settings.epsilon, images_at_once(chosen, batch_size))
     rows = []
     for seed in sorted(set.intersection(*(set(of_defense) for of_defense in networks.values()))):
         of_seed = {defense: network[seed] for defense, network in networks.items()}

@@ -1,6 +1,7 @@
 """Data and models for all tests."""
 
 import importlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not {"finished_run", "finished"} & set(getattr(item, "fixturenames", ())))
 
 
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is first imported, by whatever test
 torch.set_num_threads(1)  # the models are tiny, and several tests run at once
 settings.register_profile("busy machine", settings(), deadline=None)
 settings.load_profile("busy machine")

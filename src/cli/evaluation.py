@@ -17,7 +17,7 @@ from advtrain.networks.trained import load_networks
 from advtrain.results import checkpoint
 from advtrain.results.parquet import write_rows
 from advtrain.results.provenance import Provenance, made_by
-from advtrain.system.device import numerics, prepare_device
+from advtrain.system.device import images_at_once, numerics, prepare_device
 from cli.command import FILE, FromJson
 
 S = TypeVar("S", bound=OnTestImages)
@@ -42,6 +42,11 @@ class Cell(Generic[S]):
         """The test images, on the device."""
         examples = load_examples(self.images, self.labels).subset(self.settings.examples, self.settings.subset_seed)
         return examples.to(prepare_device(self.device))
+
+    @property
+    def at_once(self) -> int:
+        """How many images an attack takes at once."""
+        return images_at_once(self.data.x.device, self.batch_size, len(self.networks))
 
     @functools.cached_property
     def networks(self) -> dict[int, nn.Sequential]:

@@ -10,7 +10,7 @@ import pytest
 
 from advtrain.results.code import SRC
 
-ROOMS = ["system", "data", "results", "networks", "attacks", "evaluation", "defenses", "training", "audit", "report"]
+ROOMS = ["system", "data", "results", "networks", "fast", "attacks", "evaluation", "defenses", "training", "audit", "report"]
 FLOORS = [*(f"advtrain.{room}" for room in ROOMS), "cli", "script"]
 MODULES = {".".join(file.relative_to(SRC).with_suffix("").parts).removesuffix(".__init__"): file for file in SRC.rglob("*.py")}
 SCRIPTS = {file.stem for file in SRC.glob("*.py")}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from advtrain.data.examples import Examples
 from advtrain.defenses import registry
 from advtrain.system.errors import InputError
-from benchmarks import bench, libraries, measure, overhead, plain
+from benchmarks import bench, gpu, libraries, measure, overhead, plain
 from benchmarks.libraries import ART, OURS, PLAIN_LOOP, agreement
 from benchmarks.measure import interleave, ratio
 from benchmarks.setup import CONFIG, Setup
@@ -108,3 +108,33 @@ def test_the_page_has_a_line_for_each_contender_with_its_ratios_and_the_provenan
     assert {OURS, ART, *CONFIG["defenses"], "train", overhead.SNAKEMAKE} <= lines.keys()
     assert lines["proposed"] == ["1.00", "3.00 (3.00-3.00)", "1.00 (1.00-1.00)", "1.09"]
     assert all(part in page for part in ("foolbox", "commit", "101 jobs"))
+
+
+@pytest.fixture
+def without_gpu(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> gpu.Bench:
+    monkeypatch.setattr(gpu, "BATCH", 8)
+    monkeypatch.setattr(gpu, "SEEDS", 2)
+    monkeypatch.setattr(gpu, "MANY", 12)
+    monkeypatch.setattr(gpu, "STEPS", 2)
+    return gpu.Bench(setup, torch.device("cpu"))
+
+
+@pytest.mark.filterwarnings("ignore")  # the libraries', about imports and types
+def test_the_gpu_benchmark_measures_all_cases_and_its_self_test_passes_on_a_cpu(
+    without_gpu: gpu.Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for slow in ("rate", "peak", "start"):  # a large product, CUDA's memory, a process
+        monkeypatch.setattr(gpu.Bench, slow, lambda *arguments: 1.0)
+    monkeypatch.setattr(gpu.Bench, "eager", lambda bench, run: (run(), 1.0)[1])  # once
+    monkeypatch.setattr(gpu.Bench, "microseconds", lambda bench, run: (run(), 1.0)[1])
+    cases = [case for case in without_gpu.cases() if "bim" not in case[1]]
+    table = gpu.measure(iter(cases))
+    assert len(table) == len(cases)
+    assert table["passed"].all(), table[~table["passed"]]
+    assert table["value"].notna().all()
+
+
+def test_a_failed_gpu_test_is_seen_in_the_table_and_cases_end_with_the_time() -> None:
+    cases = [("self-test", "wrong", lambda: 2.0, "", 1.0), ("speed", "slow", lambda: 3.0, "ms", None)]
+    assert gpu.measure(iter(cases))["passed"].tolist() == [False, True]
+    assert len(gpu.measure(iter(cases), budget=-1)) == 0

@@ -54,6 +54,8 @@ def test_the_conda_environment_has_the_lock_s_versions_of_whatever_the_scripts_i
     sources = [file.read_text() for file in (REPOSITORY / "src").rglob("*.py")]
     imported = {name for source in sources for name in re.findall(r"^(?:import|from) (\w+)", source, re.MULTILINE)}
     distributions = packages_distributions()
-    needed = {distributions[name][0] for name in imported - set(sys.stdlib_module_names) - {"advtrain", "cli"}}
+    needed = {
+        distributions[name][0] for name in imported - set(sys.stdlib_module_names) - {"advtrain", "cli", "triton"}
+    }  # torch brings it, on Linux
     # pandas loads the last two by itself, for LaTeX and Markdown.
     assert {*map(canonicalize_name, needed), "jinja2", "tabulate"} <= installed.keys()

@@ -239,24 +239,25 @@ def test_a_choice_is_tried_where_it_changes_something_and_on_its_own_defenses() 
 
 @pytest.mark.skipif(platform.system() != "Linux", reason="a Mac has its own GPU")
 @pytest.mark.parametrize(
-    ("device", "says", "gpus"),
+    ("device", "says", "gpus", "shared"),
     [
-        ("auto", "echo 'GPU 0: NVIDIA H200'", 1),
-        ("auto", "echo 'No devices found'", 0),
-        ("auto", "exit 9", 0),
-        ("cuda", "exit 9", 1),
-        ("cpu", "echo 'GPU 0: NVIDIA H200'", 0),
+        ("auto", "echo 'GPU 0: NVIDIA H200'", 1, 0),
+        ("auto", "echo 'No devices found'", 0, 0),
+        ("auto", "exit 9", 0, 0),
+        ("cuda", "exit 9", 1, 1),
+        ("cpu", "echo 'GPU 0: NVIDIA H200'", 0, 0),
     ],
 )
 def test_jobs_ask_for_a_gpu_only_where_they_will_use_one(
-    device: str, says: str, gpus: int, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    device: str, says: str, gpus: int, shared: int, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The driver's tool alone may be there without a GPU."""
     tool = tmp_path / "nvidia-smi"
     tool.write_text(f"#!/bin/sh\n{says}\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    assert gpus == rules({"device": device}).GPUS
+    asked = rules({"device": device})
+    assert (gpus, shared) == (asked.GPUS, asked.SHARED_GPU)
 
 
 def test_a_data_set_is_added_by_its_files_and_an_entry(workspace: Workspace) -> None:

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from advtrain.networks.cpu_fast_path import frozen
+from advtrain.fast.choice import frozen
+from advtrain.fast.form import Climber
 from advtrain.networks.plain import evaluation_mode
 from advtrain.system.errors import InputError, check_above_zero, check_at_least_one
 
@@ -101,7 +102,10 @@ def ascend(
     Returns:
         The next iterate [B, C, H, W], and the logits [B, K] of `x_adv`, where the step started.
     """
-    gradient, logits = input_gradient(frozen(model), x_adv, y, loss)
+    model = frozen(model)
+    if isinstance(model, Climber) and loss is cross_entropy:
+        return model.ascend(x_adv, x, y, epsilon=epsilon, step_size=step_size)
+    gradient, logits = input_gradient(model, x_adv, y, loss)
     return project(torch.add(x_adv, gradient.sign(), alpha=step_size), x, epsilon), logits
 
 
@@ -135,6 +139,10 @@ def bim_steps(
 
 def bim(model: nn.Module, x: Tensor, y: Tensor, *, epsilon: float, step_size: float, iterations: int) -> Tensor:
     """Adversarial examples [B, C, H, W] of the Basic Iterative Method: the last iterate of `bim_steps`."""
+    check_budget(epsilon, step_size, iterations)
+    model = frozen(model)
+    if isinstance(model, Climber):
+        return model.ascend(x, x, y, epsilon=epsilon, step_size=step_size, steps=iterations)[0]
     x_adv = x
     for x_adv, _ in bim_steps(model, x, y, epsilon=epsilon, step_size=step_size, iterations=iterations):  # noqa: B007
         pass

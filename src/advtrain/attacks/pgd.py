@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from advtrain.attacks.gradient import LOSSES, Loss, ascend, check_budget, margin, project
 from advtrain.data.examples import Examples
-from advtrain.networks.cpu_fast_path import frozen
+from advtrain.fast.choice import frozen
 from advtrain.networks.plain import predict, predict_all
 
 Step = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]

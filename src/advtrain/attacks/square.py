@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from advtrain.attacks.gradient import check_epsilon, margin, project
-from advtrain.networks.cpu_fast_path import frozen
+from advtrain.fast.choice import frozen
 from advtrain.networks.plain import predict_all
 from advtrain.system.errors import check_at_least_one
 

@@ -77,9 +77,9 @@ class Defense:
 
 def mixture(network: nn.Module, x: Tensor, x_adv: Tensor, y: Tensor) -> Outcome:
     """Half clean, half adversarial: (CE(clean) + CE(adversarial)) / 2, from one forward pass (Goodfellow et al. 2015)."""
-    clean_logits, adversarial_logits = both_logits(network, x, x_adv)
-    loss = (cross_entropy(clean_logits, y).mean(-1) + cross_entropy(adversarial_logits, y).mean(-1)) / 2
-    return Outcome(loss, clean_logits, adversarial_logits)
+    logits = network(torch.cat([x, x_adv], dim=-4))
+    clean, adversarial = cross_entropy(logits, torch.cat([y, y], dim=-1)).chunk(2, dim=-1)
+    return Outcome((clean.mean(-1) + adversarial.mean(-1)) / 2, *logits.chunk(2, dim=-2))
 
 
 def both_logits(network: nn.Module, x: Tensor, x_adv: Tensor) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,7 @@ from advtrain.data.examples import Examples
 from advtrain.evaluation.outcomes import correct_after
 from advtrain.evaluation.settings import OnTestImages
 from advtrain.evaluation.table import Row, evaluation_row
-from advtrain.networks.cpu_fast_path import frozen
+from advtrain.fast.choice import frozen
 from advtrain.networks.plain import predict
 from advtrain.system.errors import InputError, check_not_negative
 

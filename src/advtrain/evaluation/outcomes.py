@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from advtrain.attacks.gradient import bim
 from advtrain.data.examples import Examples
+from advtrain.fast.choice import in_training
 from advtrain.networks.ensemble import per_seed
 from advtrain.networks.plain import predict
 
@@ -21,7 +22,8 @@ def correct_after_bim(model: nn.Module, data: Examples, *, epsilon: float, itera
 def correct_after(model: nn.Module, data: Examples, attack: Callable[[Tensor, Tensor], Tensor], batch_size: int) -> Tensor:
     """Whether `model` is right about each example after `attack(x, y)` has moved it; bool, [n], or [S, n] of an ensemble."""
     seen = ((per_seed(model, x), per_seed(model, y)) for x, y in batches(data, batch_size))
-    return torch.cat([predict(model, attack(x, y)).argmax(dim=-1) == y for x, y in seen], dim=-1)
+    form = in_training(model)
+    return torch.cat([predict(form, attack(x, y)).argmax(dim=-1) == y for x, y in seen], dim=-1)
 
 
 def share(flags: Tensor) -> float:

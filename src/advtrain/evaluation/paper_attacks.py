@@ -17,6 +17,7 @@ from advtrain.data.examples import Examples
 from advtrain.evaluation.outcomes import batches, correct_after, correct_after_bim
 from advtrain.evaluation.settings import OnTestImages
 from advtrain.evaluation.table import Row, evaluation_row
+from advtrain.fast.choice import in_training
 from advtrain.networks.ensemble import per_seed
 from advtrain.networks.plain import predict
 from advtrain.system.errors import check_above_zero
@@ -98,7 +99,7 @@ def _right_after_each(model: nn.Module, data: Examples, *, batch_size: int, **bu
         x_adv, logits = x, []
         for x_adv, before in bim_steps(model, x, y, **budget):  # noqa: B007
             logits.append(before)
-        logits.append(predict(model, x_adv))
+        logits.append(predict(in_training(model), x_adv))
         right.append(torch.stack(logits).argmax(dim=-1) == y)
     return torch.cat(right, dim=-1)
 

@@ -13,6 +13,7 @@ from advtrain.attacks.pgd import Pgd
 from advtrain.data.examples import Examples
 from advtrain.evaluation.outcomes import batches, share
 from advtrain.evaluation.table import FLOAT, INT, STRING
+from advtrain.fast.choice import in_training
 from advtrain.networks.plain import predict_all
 
 ANY = "any other"
@@ -40,7 +41,7 @@ def transfer(
         attack = partial(bim, attacked, epsilon=pgd.epsilon, step_size=pgd.step_size, iterations=pgd.iterations)
         x_adv = torch.cat([attack(x, y) for x, y in batches(data, pgd.batch_size)])
         for target, model in models.items():
-            right[source, target] = predict_all(model, x_adv, pgd.batch_size).argmax(dim=1) == data.y
+            right[source, target] = predict_all(in_training(model), x_adv, pgd.batch_size).argmax(dim=1) == data.y
     for target in models:
         of_target = {source: right[source, target] for source in models}
         of_others = [torch.ones_like(withstood[target]), *(right[source, target] for source in models if source != target)]

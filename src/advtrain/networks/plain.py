@@ -121,3 +121,13 @@ def _is_simple(layer: nn.Module) -> bool:
         dense = layer.groups == 1 and layer.dilation == (1, 1)
         return dense and layer.padding_mode == "zeros" and isinstance(layer.padding, tuple)
     return True
+
+
+def is_watched(model: nn.Module) -> bool:
+    """Whether hooks, or a `forward` of its own, would notice that another form of the model computes in its place."""
+
+    def watched(module: nn.Module) -> bool:
+        hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
+        return any(hooks) or "forward" in vars(module)
+
+    return any(watched(module) for module in model.modules())

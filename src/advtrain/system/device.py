@@ -46,14 +46,19 @@ def keep_memory() -> None:
 def make_deterministic(device: torch.device) -> None:
     """Let equal runs on `device` give equal bits, before it is used: cuBLAS reads its setting at its start.
 
-    On a CPU they do so anyway, for one number of threads, and the switch costs seconds of imports.
+    On a CPU they do so anyway, for one number of threads.
     """
     if device.type != "cpu":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        # use_deterministic_algorithms(True, warn_only=True) is the same but for two seconds of importing torch's compiler.
+        torch.set_deterministic_debug_mode("warn")
         # TF32 keeps ten bits of a float32; an attack's sign of a small gradient needs them all.
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cuda.matmul.allow_tf32 = False
+        # Else torch fills every empty tensor with NaN, a kernel each.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        # Of Triton's kernels; its default changes from version to version.
+        os.environ.setdefault("TRITON_DEFAULT_FP_FUSION", "1")
 
 
 def describe_device(device: torch.device) -> str:
@@ -78,6 +83,15 @@ def device_settings(device: torch.device) -> dict[str, Any]:
         "tf32": device.type == "cuda" and (torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
     }
+
+
+def images_at_once(device: torch.device, batch_size: int, networks: int = 1) -> int:
+    """How many images an attack on some networks takes at once on `device`, where no result depends on it: `batch_size`, or
+    what fills a GPU. 4 MB of its free memory for an image and a network are more than madry_cnn takes.
+    """
+    if device.type != "cuda":
+        return batch_size
+    return max(batch_size, min(10_000, torch.cuda.mem_get_info(device)[0] // (4_000_000 * networks)))
 
 
 def synchronise(device: torch.device) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from advtrain.system.errors import InputError, is_out_of_memory
+
 Step = Callable[[Tensor], Tensor]
 
 WARM_UP = 3
@@ -27,7 +29,10 @@ class CapturedStep:
         self.graph: torch.cuda.CUDAGraph | None = None
 
     def __call__(self, step: Step, index: Tensor) -> Tensor:
-        """What `step` gives, the same at every call, for the index [..., B] of a minibatch on a CUDA device."""
+        """What `step` gives, the same at every call, for the index [..., B] of a minibatch on a CUDA device.
+
+        Raises InputError if it cannot be recorded.
+        """
         if index.shape[-1] != self.batch_size:
             return step(index)
         if self.warm_up:  # on a side stream, as a recording runs it
@@ -50,6 +55,14 @@ class CapturedStep:
         graph = torch.cuda.CUDAGraph()
         for generator in self.generators:
             graph.register_generator_state(generator)
-        with torch.cuda.graph(graph):
-            self.result = step(self.index)
+        try:
+            with torch.cuda.graph(graph):
+                self.result = step(self.index)
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise
+            raise InputError(
+                "the defense's step cannot be recorded as a CUDA graph, most likely since it waits for the device (`.item()`, "
+                f"a branch on a value, an index of varying size): change it, or set cuda_graph: false. {error}"
+            ) from error
         return graph

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from advtrain.data.examples import Examples
 from advtrain.defenses import registry
 from advtrain.evaluation.outcomes import correct_after_bim, share
+from advtrain.fast.choice import adam, in_training
 from advtrain.networks.ensemble import Ensemble, per_seed
 from advtrain.networks.plain import initialise, new_network
 from advtrain.system.device import synchronise
@@ -45,6 +46,8 @@ class Trainer:
         for network, generator in zip(networks, self.generators, strict=True):
             initialise(network, generator)
         self.network: nn.Module = (Ensemble(networks) if len(networks) > 1 else networks[0]).to(device)
+        self.seen = in_training(self.network)
+        """The network as the steps see it: the same weights, perhaps in a quicker form."""
         # With a schedule the rate is on the device, where a CUDA graph reads it at every replay.
         self.rate = torch.tensor(plan.rate(0), device=device) if plan.schedule else plan.learning_rate
         # Fused: one kernel for all of a network's tensors, on every device.
@@ -52,7 +55,7 @@ class Trainer:
         self.optimiser: torch.optim.Optimizer = (
             torch.optim.SGD(self.network.parameters(), momentum=plan.momentum, **settings)
             if plan.optimiser == "sgd"
-            else torch.optim.Adam(self.network.parameters(), capturable=cuda_graph, **settings)
+            else adam(self.network)(self.network.parameters(), capturable=cuda_graph, **settings)
         )
         with no_global_draws(device, f"defense {plan.method}"):
             self.defense = registry.create(plan.defense, epsilon=plan.epsilon)
@@ -141,7 +144,7 @@ class Trainer:
         Nothing in it waits for the device.
         """
         y = self.data.y[index]
-        outcome = self.defense.outcome(self.network, self.data.x[index], y, index)
+        outcome = self.defense.outcome(self.seen, self.data.x[index], y, index)
         self.optimiser.zero_grad()
         outcome.loss.sum().backward()
         self.optimiser.step()

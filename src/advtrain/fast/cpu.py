@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from advtrain.networks.plain import is_known_architecture
+from advtrain.networks.plain import is_known_architecture, is_watched
 
 Layer = Callable[[Tensor], Tensor]
 
@@ -68,13 +68,8 @@ def _is_quicker_frozen(model: nn.Sequential) -> bool:
         and rest == 0
         and math.isqrt(places) ** 2 == places
         and all(parameter.device.type == "cpu" for parameter in model.parameters())
-        and not any(_is_watched(module) for module in model.modules())
+        and not is_watched(model)
     )
-
-
-def _is_watched(module: nn.Module) -> bool:
-    hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
-    return any(hooks) or "forward" in vars(module)
 
 
 def _convolution(layer: nn.Conv2d) -> Layer:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from advtrain.attacks.gradient import LOSSES, input_gradient
-from advtrain.networks.cpu_fast_path import Frozen, _convolution, frozen
+from advtrain.fast.cpu import Frozen, _convolution, frozen
 from advtrain.networks.plain import NETWORKS, initialise, new_network
 from agreement import largest_difference
 

@@ -1,0 +1,58 @@
+"""Compile every kernel as the product launches it, for the compute capability given, without a GPU; prints a line for each.
+
+PYTHONPATH=src python tests/compile_kernels.py 90
+"""
+
+import sys
+from typing import Any
+
+import torch
+from torch import Tensor
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from triton.compiler import compile as compile_for
+from triton.runtime.jit import JITFunction
+
+from advtrain.attacks.gradient import cross_entropy
+from advtrain.fast.adam import Adam
+from advtrain.fast.small_cnn import SmallCnn
+from advtrain.networks.plain import new_network
+
+TYPES = {torch.float32: "*fp32", torch.int64: "*i64"}
+
+
+def main(capability: int) -> None:
+    compiled = set()
+
+    def run(kernel: JITFunction[Any], *args: Any, grid: Any, warmup: bool, **options: Any) -> None:
+        given = dict(zip(kernel.arg_names, args, strict=False))
+        constants = {name: options.pop(name) for name in kernel.arg_names if name in options}
+        types = {
+            name: TYPES[value.dtype] if isinstance(value, Tensor) else {int: "i32", float: "fp32"}[type(value)]
+            for name, value in given.items()
+        }
+        signature = types | dict.fromkeys(constants, "constexpr")
+        aligned = {
+            (i,): [["tt.divisibility", 16]]
+            for i, name in enumerate(kernel.arg_names)
+            if isinstance(given.get(name), Tensor) or name == "Bp"
+        }
+        case = (kernel.__name__, *constants.items())
+        if case not in compiled:
+            compiled.add(case)
+            source = ASTSource(fn=kernel, signature=signature, constexprs=constants, attrs=aligned)
+            found = compile_for(source, target=GPUTarget("cuda", capability, 32), options=options)
+            print(kernel.__name__, constants, options, f"shared memory {found.metadata.shared}", flush=True)
+
+    JITFunction.run = run
+    for images in (64, 4096):
+        network = new_network("small_cnn")
+        x, y = torch.zeros(images, 1, 28, 28, requires_grad=True), torch.zeros(images, dtype=torch.int64)
+        seen = SmallCnn(network)
+        cross_entropy(seen(x), y).sum().backward()
+        Adam(network.parameters()).step()
+        seen.frozen().ascend(x, x, y, epsilon=0.3, step_size=0.03)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
