@@ -34,7 +34,7 @@ ATTACK = f"""1,000 test images of MNIST, no random start, epsilon 0.3, steps of 
 `small_cnn` after 200 training steps. If one disagrees with ours in float64, the benchmark stops. ART has float32 only, where
 rounding may flip the sign of a gradient near zero."""
 
-EPOCHS = """60,000 images in batches of 64, one thread, scaled up from blocks of 10 steps. Ours is the pipeline's `Trainer`.
+EPOCHS = """60,000 images, one thread, scaled up from blocks of 10 steps. Ours is the pipeline's `Trainer`.
 The plain loop has a shuffling `DataLoader`, an attack loop, two forward passes and `loss.item()` at each step. The paper used a
 Tesla K20m."""
 

@@ -22,7 +22,8 @@ def measure(setup: Setup, rounds: int = 11, steps: int = 10) -> pd.DataFrame:
         losses = plain.training_steps(setup.plan(defense), setup.trainer(defense).network, setup.training)
         contenders[f"{defense}, {PLAIN_LOOP}"] = partial(lambda losses: list(itertools.islice(losses, steps)), losses)
     table = interleave(contenders, rounds)
-    return table.assign(seconds=table["seconds"] / steps * math.ceil(len(setup.training) / CONFIG["training"]["batch_size"]))
+    batches = table["contender"].map(lambda name: setup.plan(name.partition(", ")[0]).batch_size)
+    return table.assign(seconds=table["seconds"] / steps * (len(setup.training) / batches).map(math.ceil))
 
 
 def _steps_of(trainer: Trainer, steps: int) -> Run:

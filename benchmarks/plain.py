@@ -54,7 +54,7 @@ def loss_of_defense(plan: Plan, data: Examples) -> LossOf:
         case "proposed":
             return _mixture(epsilon, epsilon / settings["step_divisor"], 1, carried=data.x.clone())
         case "atda":
-            return _atda(epsilon)
+            return _atda(epsilon, settings["labels"])
     raise ValueError(f"there is no plain loop for {plan.method}")
 
 
@@ -71,16 +71,17 @@ def _mixture(epsilon: float, step_size: float, iterations: int, carried: Tensor 
     return loss_of
 
 
-def _atda(epsilon: float) -> LossOf:
+def _atda(epsilon: float, labels: str) -> LossOf:
     """Its terms are ours: they are formulas, and the same for everyone."""
     centres = torch.zeros(CLASSES, CLASSES)
 
     def loss_of(network: nn.Module, x: Tensor, y: Tensor, index: Tensor) -> Tensor:
-        x_adv = attack(network, x, y, epsilon=epsilon, step_size=epsilon, iterations=1)
+        attacked = network(x).argmax(dim=1) if labels == "predicted" else y
+        x_adv = attack(network, x, attacked, epsilon=epsilon, step_size=epsilon, iterations=1)
         z, a = network(x), network(x_adv)
-        both, labels = torch.cat([z, a]), torch.cat([y, y])
-        adaptation = (coral(z, a) + mmd(z, a) + margin(both, labels, centres)) / 3
-        centres.copy_(moved_centres(centres, both.detach(), labels))
+        both, classes = torch.cat([z, a]), torch.cat([y, y])
+        adaptation = (coral(z, a) + mmd(z, a) + margin(both, classes, centres)) / 3
+        centres.copy_(moved_centres(centres, both.detach(), classes))
         return F.cross_entropy(z, y) + F.cross_entropy(a, y) + adaptation
 
     return loss_of
