@@ -27,6 +27,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "atda": {"defense": {"method": "atda", **TRUE}},
     "proposed": {"defense": PROPOSED},
     "bim_adv": {"defense": {"method": "bim_adv", "iterations": 2, **TRUE}},
+    "fgsm_adv with noise for zeros": {"defense": {"method": "fgsm_adv", **TRUE}, "zero_gradients": "random_signs"},
     "vanilla at varying rates": {"defense": {"method": "vanilla"}, **VARYING},
     "proposed by sgd": {"defense": PROPOSED, "optimiser": "sgd", "momentum": 0.9, "learning_rate": 0.1, **VARYING},
 }
@@ -44,6 +45,7 @@ PLAN = Plan(
     learning_rate=1e-3,
     schedule=(),
     weight_decay=0,
+    zero_gradients="kept",
     monitor_examples=20,
     monitor_iterations=2,
 )

@@ -56,7 +56,7 @@ def frozen(model: nn.Module) -> nn.Module:
     Args:
         model: as of `in_training`, or what that or this function gave.
     """
-    form = in_training(model)
+    form = model if isinstance(model, Form) else in_training(model)
     return form.frozen() if isinstance(form, Form) else cpu.frozen(model)
 
 

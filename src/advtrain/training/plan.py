@@ -39,6 +39,8 @@ class Plan:
     """Points (epoch, factor) of the learning rate, joined by straight lines; two at one epoch are a jump, none is constant."""
     weight_decay: float
     """What is added to each gradient, as a share of its weight (L2)."""
+    zero_gradients: Literal["kept", "random_signs"]
+    """Whether an attack in training leaves a pixel without gradient where it is, or moves it as rounding noise would."""
     monitor_examples: int
     """Size of the fixed slice of training images on which robust accuracy is watched; nothing is selected on it."""
     monitor_iterations: int

@@ -23,6 +23,7 @@ from advtrain.system.device import synchronise
 from advtrain.system.errors import InputError, Stopped
 from advtrain.system.randomness import SeededRandom, no_global_draws
 from advtrain.training.cuda_graph import CapturedStep
+from advtrain.training.noisy_zeros import NoisyZeros
 from advtrain.training.plan import EpochRecord, Plan
 
 WhyStop = Callable[[], str | None]
@@ -61,6 +62,8 @@ class Trainer:
             self.defense = registry.create(plan.defense, epsilon=plan.epsilon)
             self.defense.random = SeededRandom(self.seeds, device)
             self.defense.start_training(per_seed(self.network, data.x))
+        if plan.zero_gradients == "random_signs":
+            self.seen = NoisyZeros(self.seen, self.defense.random)
         self.captured = CapturedStep(plan.batch_size, self.defense.random.generators) if cuda_graph else None
         self.history: list[EpochRecord] = []
         self.order: Tensor | None = None
