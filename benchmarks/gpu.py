@@ -43,7 +43,7 @@ other, each with all its seeds, evaluations up to four at once (one by one with 
 CUDA, else MPS, else the CPU; on CUDA a training step is one CUDA graph, and attacks take as many images at once as fill
 the device.
 
-[Triton kernels](../src/advtrain/fast/attack_kernels.py) compute `small_cnn`; matrix products compute `madry_cnn`. Both
+[Triton kernels](../src/advtrain/fast/attack_kernels.py) compute `small_cnn` and `madry_cnn`. Both
 keep a gradient zero that is exactly zero. cuDNN does not, and computes a network of your own; a warning says so. A
 defense whose step cannot be recorded needs `cuda_graph: false`.
 

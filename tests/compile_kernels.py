@@ -15,10 +15,11 @@ from triton.runtime.jit import JITFunction
 
 from advtrain.attacks.gradient import cross_entropy
 from advtrain.fast.adam import Adam
+from advtrain.fast.madry_cnn import MadryCnn
 from advtrain.fast.small_cnn import SmallCnn
 from advtrain.networks.plain import new_network
 
-TYPES = {torch.float32: "*fp32", torch.int64: "*i64"}
+TYPES = {torch.float32: "*fp32", torch.int64: "*i64", torch.int8: "*i8"}
 
 
 def main(capability: int) -> None:
@@ -37,18 +38,18 @@ def main(capability: int) -> None:
             for i, name in enumerate(kernel.arg_names)
             if isinstance(given.get(name), Tensor) or name == "Bp"
         }
-        case = (kernel.__name__, *constants.items())
+        case = (kernel, *constants.items())
         if case not in compiled:
             compiled.add(case)
             source = ASTSource(fn=kernel, signature=signature, constexprs=constants, attrs=aligned)
             found = compile_for(source, target=GPUTarget("cuda", capability, 32), options=options)
-            print(kernel.__name__, constants, options, f"shared memory {found.metadata.shared}", flush=True)
+            print(form.__name__, kernel.__name__, constants, options, f"shared memory {found.metadata.shared}", flush=True)
 
     JITFunction.run = run
-    for images in (64, 4096):
-        network = new_network("small_cnn")
+    for form, name, images in ((SmallCnn, "small_cnn", 64), (SmallCnn, "small_cnn", 4096), (MadryCnn, "madry_cnn", 64)):
+        network = new_network(name)
         x, y = torch.zeros(images, 1, 28, 28, requires_grad=True), torch.zeros(images, dtype=torch.int64)
-        seen = SmallCnn(network)
+        seen = form(network)
         cross_entropy(seen(x), y).sum().backward()
         Adam(network.parameters()).step()
         seen.frozen().ascend(x, x, y, epsilon=0.3, step_size=0.03)

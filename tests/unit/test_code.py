@@ -15,7 +15,10 @@ from advtrain.results.code import METHODS, SRC, imported_files, settings_of, sou
 from trainings import RECIPES
 
 Loaded = Callable[[], set[str]]
-FOR_CUDA = {f"advtrain/fast/{name}.py" for name in ("adam", "small_cnn", "attack_kernels", "training_kernels")}
+FOR_CUDA = {
+    f"advtrain/fast/{name}.py"
+    for name in ("adam", "by_kernels", "small_cnn", "attack_kernels", "training_kernels", "madry_cnn", "madry_kernels")
+}
 """Imported where a CUDA device is used."""
 SCRIPTS = sorted(file.stem for file in SRC.glob("*.py"))
 

@@ -75,18 +75,21 @@ def on(device: str, network: nn.Module, monkeypatch: pytest.MonkeyPatch) -> str:
     return type(choice.in_training(network)).__name__
 
 
-@pytest.mark.parametrize("device", ["cuda", "mps"])
 def test_where_convolutions_make_noise_of_zeros_a_known_network_is_computed_by_products(
-    device: str, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert on(device, new_network("madry_cnn"), monkeypatch) == "Products"
+    assert on("mps", new_network("madry_cnn"), monkeypatch) == "Products"
+    assert on("cuda", new_network("madry_cnn").double(), monkeypatch) == "Products"
     assert on("cpu", new_network("madry_cnn"), monkeypatch) == "Sequential"
 
 
-def test_small_cnn_goes_by_the_kernels_on_cuda_alone_and_in_float32_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("name", "form"), [("small_cnn", "SmallCnn"), ("madry_cnn", "MadryCnn")])
+def test_a_known_network_goes_by_the_kernels_on_cuda_alone_and_in_float32_alone(
+    name: str, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("triton", reason="Triton is not installed, as on a system other than Linux")
-    network = new_network("small_cnn")
-    assert on("cuda", network, monkeypatch) == on("cuda", Ensemble([network]), monkeypatch) == "SmallCnn"
+    network = new_network(name)
+    assert on("cuda", network, monkeypatch) == on("cuda", Ensemble([network]), monkeypatch) == form
     assert on("mps", network, monkeypatch) == on("cuda", network.double(), monkeypatch) == "Products"
 
 

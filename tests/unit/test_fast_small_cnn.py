@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, nn
 
 import trainings
-from advtrain.attacks.gradient import LOSSES, ascend, bim, cross_entropy, input_gradient
+from advtrain.attacks.gradient import LOSSES, ascend, bim, input_gradient
 from advtrain.data.examples import Examples
 from advtrain.networks.ensemble import Ensemble
-from advtrain.networks.plain import initialise, new_network, predict
+from advtrain.networks.plain import predict
 from advtrain.training.trainer import Trainer
+from fast_networks import distance, gradients, images, networks
 
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="with a CUDA device, `make gpu` tests the kernels there")
 kernels = pytest.importorskip("advtrain.fast.small_cnn", reason="Triton is not installed, as on a system other than Linux")
@@ -29,39 +29,9 @@ def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("advtrain.fast.training_kernels.SHARES", 1)
 
 
-def networks(count: int, generator: torch.Generator) -> list[nn.Sequential]:
-    """Networks with biases that are not zero, and many units that are off over a black background."""
-    made = [new_network("small_cnn") for _ in range(count)]
-    for network in made:
-        initialise(network, generator)
-        for layer in network:
-            if isinstance(layer, nn.Conv2d | nn.Linear):
-                nn.init.uniform_(layer.bias, -0.2, 0.05, generator=generator)
-    return made
-
-
-def images(*shape: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Images [..., 1, 28, 28], a bright patch on black, and labels."""
-    x = torch.zeros(*shape, 1, 28, 28)
-    x[..., 9:19, 10:18] = torch.rand(*shape, 1, 10, 8, generator=generator)
-    return x, torch.randint(10, shape, generator=generator)
-
-
-def distance(a: Tensor, b: Tensor) -> float:
-    """Relative."""
-    return ((a.double() - b.double()).norm() / b.double().norm()).item()
-
-
-def gradients(seen: nn.Module, network: nn.Module, x: Tensor, y: Tensor, dtype: torch.dtype) -> list[Tensor]:
-    """Logits, and the gradients of the mean loss with respect to images and weights."""
-    x = x.to(dtype).requires_grad_()
-    logits = seen(x)
-    return [logits, *torch.autograd.grad(cross_entropy(logits, y).mean(-1).sum(), [x, *network.parameters()])]
-
-
 def test_logits_and_all_gradients_are_as_near_to_float64_as_those_of_autograd() -> None:
     generator = torch.Generator().manual_seed(5)
-    network = Ensemble(networks(2, generator))
+    network = Ensemble(networks("small_cnn", 2, generator))
     x, y = images(2, 3, generator=generator)
     ours = gradients(kernels.SmallCnn(network), network, x, y, torch.float32)
     plain = gradients(network, network, x, y, torch.float32)
@@ -73,7 +43,7 @@ def test_logits_and_all_gradients_are_as_near_to_float64_as_those_of_autograd() 
 
 def test_a_step_is_that_of_autograd_and_a_gradient_that_is_zero_moves_no_pixel() -> None:
     generator = torch.Generator().manual_seed(6)
-    (network,) = networks(1, generator)
+    (network,) = networks("small_cnn", 1, generator)
     x, y = images(5, generator=generator)
     budget = {"epsilon": 0.3, "step_size": 0.1}
     x_adv, logits = ascend(kernels.SmallCnn(network).frozen(), x, x, y, **budget)
@@ -86,7 +56,7 @@ def test_a_step_is_that_of_autograd_and_a_gradient_that_is_zero_moves_no_pixel()
 
 def test_an_attack_of_several_steps_is_that_of_autograd() -> None:
     generator = torch.Generator().manual_seed(7)
-    (network,) = networks(1, generator)
+    (network,) = networks("small_cnn", 1, generator)
     x, y = images(3, generator=generator)
     budget = {"epsilon": 0.08, "step_size": 0.05, "iterations": 2}  # the second step is projected
     reached, expected = bim(kernels.SmallCnn(network).frozen(), x, y, **budget), bim(network, x, y, **budget)
@@ -95,7 +65,7 @@ def test_an_attack_of_several_steps_is_that_of_autograd() -> None:
 
 def test_an_image_does_not_depend_on_its_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     generator = torch.Generator().manual_seed(9)
-    (network,) = networks(1, generator)
+    (network,) = networks("small_cnn", 1, generator)
     x, _ = images(18, generator=generator)
     seen = kernels.SmallCnn(network).frozen()
     whole = predict(seen, x)
@@ -105,7 +75,7 @@ def test_an_image_does_not_depend_on_its_batch(monkeypatch: pytest.MonkeyPatch) 
 
 def test_other_losses_get_their_gradients_from_autograd() -> None:
     generator = torch.Generator().manual_seed(10)
-    (network,) = networks(1, generator)
+    (network,) = networks("small_cnn", 1, generator)
     x, y = images(3, generator=generator)
     ours, _ = input_gradient(kernels.SmallCnn(network).frozen(), x, y, LOSSES["margin"])
     plain, _ = input_gradient(network, x, y, LOSSES["margin"])
@@ -157,4 +127,6 @@ def test_each_kernel_compiles_as_the_product_launches_it() -> None:
             [sys.executable, root / "tests/compile_kernels.py", capability], env=environment, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr
-        assert "finish_kernel" in done.stdout
+        assert "SmallCnn finish_kernel" in done.stdout
+        assert "MadryCnn ascend_kernel" in done.stdout
+        assert all(int(line.split()[-1]) < 100_000 for line in done.stdout.splitlines())

@@ -1,5 +1,7 @@
 """Kernels of an attack on S small_cnn networks at once: the logits, the loss's gradient with respect to the images, a BIM step.
 
+The dense layers' are those of madry_cnn too (madry_kernels.py).
+
 Float32 throughout, without atomics and without TF32: equal calls give equal bits, and the bits of an image do not depend on
 the others of its batch. A sum of products of zeros is zero, so a pixel whose true gradient is exactly zero has gradient zero.
 
@@ -151,65 +153,74 @@ def conv2_kernel(a1, w2, b2, a2, Bp, BM: tl.constexpr):
 
 
 @triton.jit(do_not_specialize=["S"])
-def fc1_kernel(a2, w3, part, S, Bp, BM: tl.constexpr, SPLITS: tl.constexpr):
-    """part[split, s, b, j] = a split's share of a2 w3^T. Program: a split and 32 outputs, BM images."""
-    SHARE: tl.constexpr = 1568 // SPLITS
-    split = tl.program_id(0) // 4
+def fc1_kernel(
+    a2, w3, part, S, Bp, BM: tl.constexpr, FEATURES: tl.constexpr, WIDTH: tl.constexpr, BN: tl.constexpr, SPLITS: tl.constexpr
+):  # fmt: skip
+    """part[split, s, b, j] = a split's share of a2 w3^T, WIDTH outputs j. Program: a split and BN outputs, BM images."""
+    SHARE: tl.constexpr = FEATURES // SPLITS
+    split = tl.program_id(0) // (WIDTH // BN)
     s = tl.program_id(2)
     m = tl.program_id(1) * BM + tl.arange(0, BM)
-    n = (tl.program_id(0) % 4) * 32 + tl.arange(0, 32)
+    n = (tl.program_id(0) % (WIDTH // BN)) * BN + tl.arange(0, BN)
     k = split * SHARE + tl.arange(0, 16)
-    acc = tl.zeros((BM, 32), tl.float32)
-    a_tile = a2 + (s * 1568 + k[None, :]) * Bp + m[:, None]
-    w_tile = w3 + (s * 1568 + k[:, None]) * 128 + n[None, :]
+    acc = tl.zeros((BM, BN), tl.float32)
+    a_tile = a2 + (s * FEATURES + k[None, :]) * Bp + m[:, None]
+    w_tile = w3 + (s * FEATURES + k[:, None]) * WIDTH + n[None, :]
     for t in range(SHARE // 16):
         a = tl.load(a_tile + t * 16 * Bp)
-        w = tl.load(w_tile + t * (16 * 128))
+        w = tl.load(w_tile + t * (16 * WIDTH))
         acc = tl.dot(a, w, acc, input_precision="ieee")
-    tl.store(part + ((split * S + s) * Bp + m[:, None]) * 128 + n[None, :], acc)
+    tl.store(part + ((split * S + s) * Bp + m[:, None]) * WIDTH + n[None, :], acc)
 
 
 @triton.jit(do_not_specialize=["S", "B"])
-def logits_kernel(part, b3, w4, b4, a3, logits, S, B, Bp, SPLITS: tl.constexpr):
+def logits_kernel(
+    part, b3, w4, b4, a3, logits, S, B, Bp, HIDDEN: tl.constexpr, WIDTH: tl.constexpr, SPLITS: tl.constexpr
+):  # fmt: skip
     """a3[s, b, j] = relu(sum of the parts + b3), logits[s, b, k] = w4 a3 + b4. Program: one image."""
     b = tl.program_id(0)
     s = tl.program_id(1)
-    j = tl.arange(0, 128)
+    j = tl.arange(0, WIDTH)
     k = tl.arange(0, 16)
     real = tl.where(b < B, 10, 0)  # no logits for what fills the last tile
-    w = tl.load(w4 + s * 1000 + k[:, None] * 100 + j[None, :], mask=(k[:, None] < 10) & (j[None, :] < 100), other=0.0)
-    z3 = tl.load(b3 + s * 100 + j, mask=j < 100, other=0.0)
+    w = tl.load(w4 + (s * 10 + k[:, None]) * HIDDEN + j[None, :], mask=(k[:, None] < 10) & (j[None, :] < HIDDEN), other=0.0)
+    z3 = tl.load(b3 + s * HIDDEN + j, mask=j < HIDDEN, other=0.0)
     for i in tl.static_range(SPLITS):
-        z3 += tl.load(part + ((i * S + s) * Bp + b) * 128 + j)
+        z3 += tl.load(part + ((i * S + s) * Bp + b) * WIDTH + j)
     hidden = tl.maximum(z3, 0.0)
-    tl.store(a3 + (s * Bp + b) * 128 + j, hidden)
+    tl.store(a3 + (s * Bp + b) * WIDTH + j, hidden)
     z = tl.sum(w * hidden[None, :], axis=1) + tl.load(b4 + s * 10 + k, mask=k < 10, other=0.0)
     tl.store(logits + (s * B + b) * 10 + k, z, mask=k < real)
 
 
 @triton.jit(do_not_specialize=["B"])
-def logits_back_kernel(g4, a3, w4, g3, g3t, g4t, B, Bp, TRAIN: tl.constexpr):
+def logits_back_kernel(
+    g4, a3, w4, g3, g3t, g4t, B, Bp, HIDDEN: tl.constexpr, ROWS: tl.constexpr, WIDTH: tl.constexpr, TRAIN: tl.constexpr
+):  # fmt: skip
     """g3[s, j, b] = (w4^T g4[s, b]) where a3 > 0, zero for images from B on; with TRAIN also g3t[s, b, j] and g4t[s, b, 16].
 
     Program: one image.
     """
     b = tl.program_id(0)
     s = tl.program_id(1)
-    j = tl.arange(0, 128)
+    j = tl.arange(0, WIDTH)
     k = tl.arange(0, 16)
     real = tl.where(b < B, 10, 0)  # no logits for what fills the last tile
-    w = tl.load(w4 + s * 1000 + k[:, None] * 100 + j[None, :], mask=(k[:, None] < 10) & (j[None, :] < 100), other=0.0)
+    w = tl.load(w4 + (s * 10 + k[:, None]) * HIDDEN + j[None, :], mask=(k[:, None] < 10) & (j[None, :] < HIDDEN), other=0.0)
     g = tl.load(g4 + (s * B + b) * 10 + k, mask=k < real, other=0.0)
-    hidden = tl.load(a3 + (s * Bp + b) * 128 + j)
+    hidden = tl.load(a3 + (s * Bp + b) * WIDTH + j)
     back = tl.where(hidden > 0, tl.sum(w * g[:, None], axis=0), 0.0)
-    tl.store(g3 + (s * 112 + j) * Bp + b, back, mask=j < 112)
+    tl.store(g3 + (s * ROWS + j) * Bp + b, back, mask=j < ROWS)
     if TRAIN:
-        tl.store(g3t + (s * Bp + b) * 128 + j, back)
+        tl.store(g3t + (s * Bp + b) * WIDTH + j, back)
         tl.store(g4t + (s * Bp + b) * 16 + k, g)
 
 
 @triton.jit(do_not_specialize=["S", "B"])
-def cross_entropy_kernel(part, b3, w4, b4, y, logits, g3, S, B, Bp, SPLITS: tl.constexpr):
+def cross_entropy_kernel(
+    part, b3, w4, b4, y, logits, g3, S, B, Bp,
+    HIDDEN: tl.constexpr, ROWS: tl.constexpr, WIDTH: tl.constexpr, SPLITS: tl.constexpr,
+):  # fmt: skip
     """`logits_kernel`, g4 = softmax - one-hot of the label y[s, b], and `logits_back_kernel` in one. Program: one image.
 
     The softmax is exp(z - max - log(sum)), as in torch's cross-entropy, so that images of which the network is sure lose the
@@ -217,13 +228,13 @@ def cross_entropy_kernel(part, b3, w4, b4, y, logits, g3, S, B, Bp, SPLITS: tl.c
     """
     b = tl.program_id(0)
     s = tl.program_id(1)
-    j = tl.arange(0, 128)
+    j = tl.arange(0, WIDTH)
     k = tl.arange(0, 16)
     real = tl.where(b < B, 10, 0)  # no logits for what fills the last tile
-    w = tl.load(w4 + s * 1000 + k[:, None] * 100 + j[None, :], mask=(k[:, None] < 10) & (j[None, :] < 100), other=0.0)
-    z3 = tl.load(b3 + s * 100 + j, mask=j < 100, other=0.0)
+    w = tl.load(w4 + (s * 10 + k[:, None]) * HIDDEN + j[None, :], mask=(k[:, None] < 10) & (j[None, :] < HIDDEN), other=0.0)
+    z3 = tl.load(b3 + s * HIDDEN + j, mask=j < HIDDEN, other=0.0)
     for i in tl.static_range(SPLITS):
-        z3 += tl.load(part + ((i * S + s) * Bp + b) * 128 + j)
+        z3 += tl.load(part + ((i * S + s) * Bp + b) * WIDTH + j)
     hidden = tl.maximum(z3, 0.0)
     z = tl.sum(w * hidden[None, :], axis=1) + tl.load(b4 + s * 10 + k, mask=k < 10, other=0.0)
     tl.store(logits + (s * B + b) * 10 + k, z, mask=k < real)
@@ -232,23 +243,25 @@ def cross_entropy_kernel(part, b3, w4, b4, y, logits, g3, S, B, Bp, SPLITS: tl.c
     label = tl.load(y + s * B + tl.minimum(b, B - 1))
     g = tl.exp(z - tl.log(tl.sum(tl.exp(z), axis=0))) - (k == label).to(tl.float32)
     back = tl.where(hidden > 0, tl.sum(w * g[:, None], axis=0), 0.0)
-    tl.store(g3 + (s * 112 + j) * Bp + b, back, mask=j < 112)
+    tl.store(g3 + (s * ROWS + j) * Bp + b, back, mask=j < ROWS)
 
 
 @triton.jit
-def fc1_back_kernel(g3, w3_back, a2, g2, Bp, BM: tl.constexpr):
-    """g2[s, position, o, b] = (w3^T g3) where a2 > 0. Program: 32 of the 1,568 features, BM images."""
+def fc1_back_kernel(
+    g3, w3_back, a2, g2, Bp, BM: tl.constexpr, FEATURES: tl.constexpr, ROWS: tl.constexpr, BN: tl.constexpr, STEP: tl.constexpr
+):  # fmt: skip
+    """g2[s, feature, b] = (w3^T g3) where a2 > 0. Program: BN of the features, BM images."""
     s = tl.program_id(2)
     m = tl.program_id(1) * BM + tl.arange(0, BM)
-    n = tl.program_id(0) * 32 + tl.arange(0, 32)
-    k = tl.arange(0, 16)
-    acc = tl.zeros((BM, 32), tl.float32)
-    for t in range(7):
-        j = s * 112 + t * 16 + k
+    n = tl.program_id(0) * BN + tl.arange(0, BN)
+    k = tl.arange(0, STEP)
+    acc = tl.zeros((BM, BN), tl.float32)
+    for t in range(ROWS // STEP):
+        j = s * ROWS + t * STEP + k
         g = tl.load(g3 + j[None, :] * Bp + m[:, None])
-        w = tl.load(w3_back + j[:, None] * 1568 + n[None, :])
+        w = tl.load(w3_back + j[:, None] * FEATURES + n[None, :])
         acc = tl.dot(g, w, acc, input_precision="ieee")
-    at = (s * 1568 + n[None, :]) * Bp + m[:, None]
+    at = (s * FEATURES + n[None, :]) * Bp + m[:, None]
     tl.store(g2 + at, tl.where(tl.load(a2 + at) > 0, acc, 0.0))
 
 
@@ -317,18 +330,23 @@ def image_gradient_kernel(taps, gradient, Bp, BM: tl.constexpr):
 
 
 @triton.jit
+def move(g, x_adv, x, at, epsilon, step_size):
+    """In place on the pixels of x_adv: a step along the sign of their gradient g, then projection."""
+    clean = tl.load(x + at)
+    moved = tl.load(x_adv + at) + step_size * ((g > 0).to(tl.float32) - (g < 0).to(tl.float32))
+    lowest = tl.maximum(clean - epsilon, 0.0)
+    highest = tl.minimum(clean + epsilon, 1.0)
+    tl.store(x_adv + at, tl.minimum(tl.maximum(moved, lowest), highest))
+
+
+@triton.jit
 def ascend_kernel(taps, x_adv, x, epsilon, step_size, Bp, BM: tl.constexpr):
     """In place on x_adv[s, pixel, b]: a step along the gradient's sign, then projection. Program: 4 pixels, BM images."""
     s = tl.program_id(2)
     m = tl.program_id(1) * BM + tl.arange(0, BM)
     p = tl.program_id(0) * 4 + tl.arange(0, 4)
     at = (s * 784 + p[:, None]) * Bp + m[None, :]
-    clean = tl.load(x + at)
-    g = _image_gradient(taps, s, p, m, Bp, 4, BM)
-    moved = tl.load(x_adv + at) + step_size * ((g > 0).to(tl.float32) - (g < 0).to(tl.float32))
-    lowest = tl.maximum(clean - epsilon, 0.0)
-    highest = tl.minimum(clean + epsilon, 1.0)
-    tl.store(x_adv + at, tl.minimum(tl.maximum(moved, lowest), highest))
+    move(_image_gradient(taps, s, p, m, Bp, 4, BM), x_adv, x, at, epsilon, step_size)
 
 
 class Tiles(NamedTuple):
@@ -393,42 +411,75 @@ class Maps(NamedTuple):
     """[SPLITS, S, Bp, 128]."""
 
 
+def to_hidden(features: Tensor, w3: Tensor, t: Tiles, *, splits: int, outputs: int) -> Tensor:
+    """The hidden layer's parts [splits, S, Bp, WIDTH] from features [S, ..., Bp] and w3 [S, FEATURES, WIDTH].
+
+    A program makes so many `outputs` of the WIDTH, from one of the `splits` of the features.
+    """
+    _, count, width = w3.shape
+    part = features.new_empty(splits, t.S, t.Bp, width)
+    fc1_kernel[t.grid(width // outputs * splits)](
+        features, w3, part, t.S, t.Bp, BM=t.BM, FEATURES=count, WIDTH=width, BN=outputs, SPLITS=splits,
+        num_warps=4, num_stages=4,
+    )  # fmt: skip
+    return part
+
+
+def back_to_features(g3: Tensor, w3_back: Tensor, features: Tensor, t: Tiles, *, outputs: int, step: int = 16) -> Tensor:
+    """Gradient of the features [S, ..., Bp] where they are above zero, from g3 [S, ROWS, Bp] and w3_back [S, ROWS, FEATURES].
+
+    A program makes so many `outputs` of the FEATURES, from so many of the ROWS at a `step`.
+    """
+    _, rows, count = w3_back.shape
+    g2 = torch.empty_like(features)
+    fc1_back_kernel[t.grid(count // outputs)](
+        g3, w3_back, features, g2, t.Bp, BM=t.BM, FEATURES=count, ROWS=rows, BN=outputs, STEP=step, num_warps=4, num_stages=4
+    )
+    return g2
+
+
 def forward(w: Weights, arranged: Arranged, x: Tensor, t: Tiles, *, train: bool) -> Maps:
     """From images [S, 784, Bp] to the parts of the hidden layer."""
-    maps = Maps(
-        x.new_empty(t.S, 196, 16, t.Bp),
-        x.new_empty((t.S, 196, t.Bp, 16) if train else 1),
-        x.new_empty(t.S, 49, 32, t.Bp),
-        x.new_empty(SPLITS, t.S, t.Bp, 128),
-    )
-    conv1_kernel[t.grid(98)](x, w.w1, w.b1, maps.a1, maps.a1t, t.Bp, BM=t.BM, TRAIN=train, num_warps=2)
-    conv2_kernel[t.grid(49)](maps.a1, arranged.w2, w.b2, maps.a2, t.Bp, BM=t.BM, num_warps=4, num_stages=3)
-    fc1_kernel[t.grid(4 * SPLITS)](
-        maps.a2, arranged.w3, maps.part, t.S, t.Bp, BM=t.BM, SPLITS=SPLITS, num_warps=4, num_stages=4
-    )
-    return maps
+    a1, a1t = x.new_empty(t.S, 196, 16, t.Bp), x.new_empty((t.S, 196, t.Bp, 16) if train else 1)
+    a2 = x.new_empty(t.S, 49, 32, t.Bp)
+    conv1_kernel[t.grid(98)](x, w.w1, w.b1, a1, a1t, t.Bp, BM=t.BM, TRAIN=train, num_warps=2)
+    conv2_kernel[t.grid(49)](a1, arranged.w2, w.b2, a2, t.Bp, BM=t.BM, num_warps=4, num_stages=3)
+    return Maps(a1, a1t, a2, to_hidden(a2, arranged.w3, t, splits=SPLITS, outputs=32))
 
 
-def logits(w: Weights, maps: Maps, t: Tiles) -> tuple[Tensor, Tensor]:
-    """The logits [S, B, 10], and the hidden layer [S, Bp, 128]."""
-    a3, z = maps.a1.new_empty(t.S, t.Bp, 128), maps.a1.new_empty(t.S, t.B, 10)
-    logits_kernel[(t.Bp, t.S)](maps.part, w.b3, w.w4, w.b4, a3, z, t.S, t.B, t.Bp, SPLITS=SPLITS, num_warps=2)
+def logits(w: Weights, part: Tensor, t: Tiles) -> tuple[Tensor, Tensor]:
+    """The logits [S, B, 10], and the hidden layer [S, Bp, WIDTH], from its parts [SPLITS, S, Bp, WIDTH]."""
+    a3, z = torch.empty_like(part[0]), part.new_empty(t.S, t.B, 10)
+    logits_kernel[(t.Bp, t.S)](part, w.b3, w.w4, w.b4, a3, z, t.S, t.B, t.Bp, **_head(w, part), SPLITS=len(part))
     return z, a3
 
 
-def back_to_hidden(w: Weights, g4: Tensor, a3: Tensor, t: Tiles, *, train: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """g3 [S, 112, Bp] from g4 [S, B, 10]; for training also g3 as [S, Bp, 128] and g4 as [S, Bp, 16], else one float each."""
-    g3 = a3.new_empty(t.S, 112, t.Bp)
-    g3t, g4t = a3.new_empty((t.S, t.Bp, 128) if train else 1), a3.new_empty((t.S, t.Bp, 16) if train else 1)
-    logits_back_kernel[(t.Bp, t.S)](g4.contiguous(), a3, w.w4, g3, g3t, g4t, t.B, t.Bp, TRAIN=train, num_warps=2)
+def back_to_hidden(w: Weights, g4: Tensor, a3: Tensor, t: Tiles, *, rows: int, train: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """g3 [S, rows, Bp] from g4 [S, B, 10]; for training also g3 as a3 and g4 as [S, Bp, 16], else one float each."""
+    g3 = a3.new_empty(t.S, rows, t.Bp)
+    g3t, g4t = (torch.empty_like(a3), a3.new_empty(t.S, t.Bp, 16)) if train else (a3.new_empty(1), a3.new_empty(1))
+    logits_back_kernel[(t.Bp, t.S)](g4.contiguous(), a3, w.w4, g3, g3t, g4t, t.B, t.Bp, **_head(w, a3), ROWS=rows, TRAIN=train)
     return g3, g3t, g4t
+
+
+def cross_entropy(w: Weights, part: Tensor, y: Tensor, t: Tiles, *, rows: int) -> tuple[Tensor, Tensor]:
+    """The logits [S, B, 10] from the hidden layer's parts [SPLITS, S, Bp, WIDTH], and g3 [S, rows, Bp] for labels y [S, B]."""
+    z, g3 = part.new_empty(t.S, t.B, 10), part.new_empty(t.S, rows, t.Bp)
+    cross_entropy_kernel[(t.Bp, t.S)](
+        part, w.b3, w.w4, w.b4, y, z, g3, t.S, t.B, t.Bp, **_head(w, part), ROWS=rows, SPLITS=len(part)
+    )
+    return z, g3
+
+
+def _head(w: Weights, hidden: Tensor) -> dict[str, int]:
+    """How a kernel is launched that has a program for an image and rows of `hidden`."""
+    width = hidden.shape[-1]
+    return {"HIDDEN": w.w4.shape[-1], "WIDTH": width, "num_warps": 2 if width <= 128 else 8}
 
 
 def back_to_maps(arranged: Arranged, g3: Tensor, maps: Maps, t: Tiles) -> Tensor:
     """g2 [S, 49, 32, Bp] from g3 [S, 112, Bp]."""
-    g2 = torch.empty_like(maps.a2)
-    fc1_back_kernel[t.grid(49)](g3, arranged.w3_back, maps.a2, g2, t.Bp, BM=t.BM, num_warps=4, num_stages=4)
-    return g2
+    return back_to_features(g3, arranged.w3_back, maps.a2, t, outputs=32)
 
 
 def back_to_taps(w: Weights, arranged: Arranged, g2: Tensor, maps: Maps, t: Tiles) -> Tensor:
@@ -472,8 +523,7 @@ def ascend(
         step_size: length of the step.
     """
     maps = forward(w, arranged, x_adv, t, train=False)
-    z, g3 = x.new_empty(t.S, t.B, 10), x.new_empty(t.S, 112, t.Bp)
-    cross_entropy_kernel[(t.Bp, t.S)](maps.part, w.b3, w.w4, w.b4, y, z, g3, t.S, t.B, t.Bp, SPLITS=SPLITS, num_warps=2)
+    z, g3 = cross_entropy(w, maps.part, y, t, rows=112)
     taps = back_to_taps(w, arranged, back_to_maps(arranged, g3, maps, t), maps, t)
     ascend_kernel[t.grid(196)](taps, x_adv, x, epsilon, step_size, t.Bp, BM=t.BM, num_warps=2)
     return z

@@ -13,9 +13,9 @@ from advtrain.fast import cpu
 from advtrain.fast.form import Form
 from advtrain.fast.products import Products
 from advtrain.networks.ensemble import Ensemble, can_be_stacked
-from advtrain.networks.plain import is_watched, small_cnn
+from advtrain.networks.plain import is_watched, madry_cnn, small_cnn
 
-SMALL_CNN = repr(small_cnn())
+SMALL_CNN, MADRY_CNN = repr(small_cnn()), repr(madry_cnn())
 
 
 def in_training(network: nn.Module) -> nn.Module:
@@ -34,10 +34,16 @@ def in_training(network: nn.Module) -> nn.Module:
             "zeros of this network's input gradient may come out as noise, of which attacks take the sign", stacklevel=2
         )
         return network
-    if device == "cuda" and repr(layers) == SMALL_CNN and next(network.parameters()).dtype == torch.float32:
-        from advtrain.fast.small_cnn import SmallCnn  # Triton takes a second to import, and is not there without CUDA
+    if device == "cuda" and next(network.parameters()).dtype == torch.float32:
+        # Triton takes a second to import, and is not there without CUDA.
+        if repr(layers) == SMALL_CNN:
+            from advtrain.fast.small_cnn import SmallCnn
 
-        return SmallCnn(network)
+            return SmallCnn(network)
+        if repr(layers) == MADRY_CNN:
+            from advtrain.fast.madry_cnn import MadryCnn
+
+            return MadryCnn(network)
     return Products(network)
 
 
