@@ -11,7 +11,7 @@ def main(table: pd.DataFrame, report: Report) -> None:
     """Compare our Table I with the paper's."""
     found = against_paper(table)
     report.write_table(found)
-    report.write_page("Against the paper", page(found, table, report.labels))
+    report.write_page("Against the paper", page(found, report.labels))
 
 
 if __name__ == "__main__":

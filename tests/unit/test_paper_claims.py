@@ -37,7 +37,7 @@ def papers() -> Changes:
     return found
 
 
-def figures(changes: Changes | None = None, *, seeds: int = 1, seconds: pd.DataFrame | None = None) -> Figures:
+def figures(changes: Changes | None = None, *, seeds: int = 3, seconds: pd.DataFrame | None = None) -> Figures:
     rows = []
     for (dataset, defense, n, *iterate), percent in (papers() | (changes or {})).items():
         for seed in range(seeds):
@@ -135,13 +135,28 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("seeds", [1, 3])
 @pytest.mark.parametrize(("key", "changes", "said"), [(key, *case) for key, cases in CASES.items() for case in cases])
-def test_figures_give_the_verdict(key: str, changes: Changes, said: Verdict, seeds: int) -> None:
-    """Three seeds that are 0.1 points apart, which is an interval of 0.25 points to each side, say the same as one."""
-    if seeds == 3:
-        changes = {at: (figure - 0.1, figure, figure + 0.1) for at, figure in changes.items()}
-    assert getattr(claims, key)(figures(changes, seeds=seeds)).verdict == said
+def test_figures_give_the_verdict(key: str, changes: Changes, said: Verdict) -> None:
+    """Of three seeds that are 0.1 points apart, which is an interval of 0.25 points to each side."""
+    apart = {at: (figure - 0.1, figure, figure + 0.1) for at, figure in changes.items()}
+    assert getattr(claims, key)(figures(apart)).verdict == said
+
+
+@pytest.mark.parametrize("key", CASES)
+def test_one_seed_tells_nothing_of_accuracies_even_if_it_is_the_paper_s_figure_or_far_from_it(key: str) -> None:
+    *_, (far_off, _) = CASES[key]
+    for changes in ({}, far_off):
+        found = getattr(claims, key)(figures(changes, seeds=1))
+        assert found.verdict == CANNOT_BE_TOLD
+        assert {condition.met for condition in found.conditions} == {None}
+        assert found.basis == "1 seed, 10,000 images"
+
+
+def test_a_claim_names_what_it_rests_on_and_one_about_time_needs_no_seeds() -> None:
+    found = {claim.key: claim for claim in judge_all(figures(seeds=1))}
+    time = found["proposed_is_cheaper_than_atda"]
+    assert (time.verdict, time.basis) == (HOLDS, "20 rounds")
+    assert claims.proposed_beats_atda(figures()).basis == "3 seeds, 10,000 images"
 
 
 ATDA = [26.21] * 20
@@ -206,11 +221,9 @@ def test_a_configuration_without_the_paper_s_names_can_tell_nothing() -> None:
 def test_the_page_says_what_was_measured_and_what_the_intervals_leave_out() -> None:
     labels = labels_of(*DEFENSES, departures={"atda": "batch_size 32"})
     one, three = (claims_page.page([], figures(seeds=seeds), labels, "a machine")[0].text for seeds in (1, 3))
-    for said in ("20 epochs", "ATDA with batch_size 32", "10,000 test images, of one seed", "20 rounds, on a machine"):
+    for said in ("20 epochs", "ATDA with batch_size 32", "10,000 test images, of one seed.", "20 rounds, on a machine"):
         assert said in one
-    assert "over images only" in one
-    assert "of 3 seeds; the 95% intervals are over seeds" in three
-    assert "images only" not in three
+    assert "of 3 seeds; the 95% intervals are over seeds, for these images" in three
 
 
 def test_the_page_has_every_claim_with_its_verdict_its_conditions_and_their_answers() -> None:
@@ -219,6 +232,7 @@ def test_the_page_has_every_claim_with_its_verdict_its_conditions_and_their_answ
     _, verdicts, *sections = claims_page.page(judged, found, labels_of(*DEFENSES), "a machine")
     assert verdicts.table is not None
     assert verdicts.table["claim"].tolist() == [claim.sentence for claim in judged]
+    assert verdicts.table["rests on"].tolist() == [claim.basis for claim in judged]
     for claim, section in zip(judged, sections, strict=True):
         assert section.heading == f"{str(claim.verdict).capitalize()}: {claim.sentence}"
         if not claim.conditions:
@@ -227,6 +241,7 @@ def test_the_page_has_every_claim_with_its_verdict_its_conditions_and_their_answ
         assert claim.rule in section.text
         assert section.table is not None
         assert section.table["ours, with 95% interval"].tolist() == [one.quantity.figure for one in claim.conditions]
+        assert "; ".join(section.table["rests on"].unique()) == claim.basis
         assert {"✓ met"} == set(section.table["answer"])
     html, markdown = to_html("Claims", sections), to_markdown("Claims", sections)
     assert "Proposed less &lt;A&amp;B&gt; under BIM(10)" in html
@@ -239,4 +254,7 @@ def test_the_table_has_each_claim_s_verdict_and_a_line_and_numbers_for_each_cond
     beats = table.loc["proposed_beats_atda"]
     assert (beats["verdict"], len(beats["ours"]), len(beats["numbers"])) == ("holds", 8, 8)
     assert (beats["numbers"][0]["mean"], beats["numbers"][0]["met"]) == (pytest.approx(0.0761), True)
+    assert (beats["numbers"][0]["seeds"], beats["numbers"][0]["examples"]) == (3, 10_000)
+    time = table.loc["proposed_is_cheaper_than_atda", "numbers"][0]
+    assert (time["seeds"], time["examples"]) == (20, None)
     assert table.loc["undefended_fall_early", "verdict"] == "cannot be told"

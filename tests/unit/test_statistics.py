@@ -1,4 +1,4 @@
-"""Means and intervals, over seeds where there are several, else over images."""
+"""Means and intervals over seeds; one seed has none, but for one over images where it has a part of them."""
 
 import math
 
@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from advtrain.evaluation.table import evaluation_row
-from advtrain.report.statistics import accuracy, contrast, difference, median_of_repeats
+from advtrain.report.statistics import TEST_IMAGES, accuracy, contrast, difference, median_of_repeats, one_more_run
 from advtrain.system.errors import InputError
 from synthetic import outcome_row
 
@@ -25,13 +25,42 @@ def test_over_seeds_the_interval_is_student_s() -> None:
     assert (found.lower, found.upper) == pytest.approx((expected.low, expected.high))
 
 
-def test_of_one_seed_the_interval_is_wilson_s() -> None:
+def test_of_one_seed_on_a_part_of_the_images_the_interval_is_wilson_s_over_images() -> None:
     """Wilson 1927, worked by hand for 81 of 263 (the example of Newcombe 1998): 0.2553 to 0.3662."""
     found = accuracy(rows(81, examples=263))
     assert math.isnan(found.std)
     assert (found.lower, found.upper) == pytest.approx((0.2553, 0.3662), abs=5e-5)
     assert accuracy(rows(0)).lower == 0
     assert 0.003 < accuracy(rows(0)).upper < 0.005, "0 of 1,000 is not a certain 0"
+
+
+def test_of_one_seed_on_all_test_images_nothing_has_an_interval() -> None:
+    """They are the paper's images too: no sampling of images is left, and nothing is known of another training."""
+    all_of_them, others = rows(9000, examples=TEST_IMAGES), rows(8000, examples=TEST_IMAGES)
+    for found, mean in ((accuracy(all_of_them), 0.9), (difference(all_of_them, others), 0.1)):
+        assert found.mean == pytest.approx(mean)
+        assert [math.isnan(value) for value in (found.std, found.lower, found.upper)] == [True] * 3
+    part = difference(all_of_them, rows(700))
+    assert (part.lower < part.mean < part.upper, part.basis) == (True, "1 seed, 1,000 images"), "both have a part in common"
+    two = accuracy(rows(9000, 9010, examples=TEST_IMAGES))
+    assert (two.lower < two.mean < two.upper, two.basis) == (True, "2 seeds, 10,000 images")
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_95_of_100_times_one_more_run_lies_in_the_prediction_interval_and_less_often_in_that_of_the_mean(n: int) -> None:
+    runs = np.random.default_rng(0).normal(0.6, 0.05, (40_000, n + 1))
+    mean, std = runs[:, :n].mean(axis=1), runs[:, :n].std(axis=1, ddof=1)
+    off = np.abs(runs[:, n] - mean)
+    half = one_more_run(pd.Series(std), pd.Series(n, range(len(std))))
+    assert np.mean(off <= half) == pytest.approx(0.95, abs=0.005)
+    assert np.mean(off <= half / math.sqrt(n + 1)) < 0.93
+
+
+def test_one_more_run_than_three_is_worked_by_hand_and_of_one_seed_nothing_is_known() -> None:
+    """t of 2 degrees of freedom is 4.303 (any table): 4.303 * 2 * sqrt(4 / 3)."""
+    found = one_more_run(pd.Series([2.0, math.nan]), pd.Series([3, 1]))
+    assert found[0] == pytest.approx(9.937, abs=0.001)
+    assert math.isnan(found[1])
 
 
 def test_a_difference_is_paired_by_seed() -> None:
@@ -80,6 +109,7 @@ def test_a_median_s_interval_is_from_order_statistics_which_five_repeats_do_not_
     found = median_of_repeats(values)
     assert (found.mean, found.lower, found.upper) == (10.5, 6, 15)
     few, enough = median_of_repeats(np.arange(5.0)), median_of_repeats(np.arange(6.0))
+    assert (found.basis, few.basis) == ("20 rounds", "5 rounds")
     assert (few.mean, math.isnan(few.lower), math.isnan(few.upper)) == (2, True, True)
     assert (enough.lower, enough.upper) == (0, 5)
 

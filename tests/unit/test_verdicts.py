@@ -1,5 +1,7 @@
 """A figure with its interval against a threshold, and what the conditions of a claim say together."""
 
+from dataclasses import replace
+
 import pytest
 
 from advtrain.report import verdicts
@@ -8,7 +10,12 @@ from advtrain.report.verdicts import POINTS, Condition, Quantity, Verdict, least
 
 
 def of(lower: float, mean: float, upper: float, name: str = "") -> Quantity:
-    return Quantity(name, Estimate(mean, float("nan"), lower, upper, 1), POINTS)
+    """Of three seeds."""
+    return Quantity(name, Estimate(mean, 0.01, lower, upper, 3, 10_000), POINTS)
+
+
+def of_one_seed(quantity: Quantity) -> Quantity:
+    return replace(quantity, ours=replace(quantity.ours, seeds=1))
 
 
 @pytest.mark.parametrize(
@@ -37,6 +44,19 @@ def test_a_condition_is_met_or_not_where_the_whole_interval_is_on_one_side(condi
     assert condition.met is met
 
 
+@pytest.mark.parametrize("figure", [of(-0.3, -0.2, -0.1), of(0.0, 0.0, 0.0), of(0.1, 0.2, 0.3)])
+def test_one_seed_leaves_every_condition_open_whatever_the_images_say(figure: Quantity) -> None:
+    conditions = (
+        lambda one: one.below(0.01),
+        lambda one: one.more_than_nothing(),
+        lambda one: one.at_least(0.01),
+        lambda one: one.within(0.05),
+        lambda one: one.no_rise(),
+    )
+    assert None not in [condition(figure).met for condition in conditions]
+    assert [condition(of_one_seed(figure)).met for condition in conditions] == [None] * 5
+
+
 def condition(met: bool | None, room: float = 0.0) -> Condition:
     return Condition(of(0, 0, 0), "", met, room)
 
@@ -62,6 +82,9 @@ def test_the_least_certain_condition_is_one_not_met_then_an_open_one_then_that_o
     assert least_certain([is_open, fails, wide]) is fails
 
 
-def test_a_condition_reads_as_a_figure_its_interval_and_its_threshold() -> None:
-    line = str(of(0.005, 0.0123, 0.02, "Ours less theirs").at_least(-0.01))
-    assert line == "Ours less theirs: +1.23 points (+0.50 to +2.00), at least -1.00 points: met"
+def test_a_condition_reads_as_a_figure_its_interval_what_it_rests_on_and_its_threshold() -> None:
+    ours = of(0.005, 0.0123, 0.02, "Ours less theirs")
+    line = "Ours less theirs: +1.23 points (+0.50 to +2.00) of 3 seeds, 10,000 images, at least -1.00 points: met"
+    assert str(ours.at_least(-0.01)) == line
+    one = "Ours less theirs: +1.23 points (images: +0.50 to +2.00) of 1 seed, 10,000 images, at least -1.00 points: open"
+    assert str(of_one_seed(ours).at_least(-0.01)) == one

@@ -60,12 +60,12 @@ def transfer_map(matrices: pd.DataFrame, labels: Labels) -> Figure:
 
 
 def _curves(rows: pd.DataFrame, x: str, label: str, labels: Labels) -> Figure:
-    """Accuracy in percent against the column `x`, a line for each defense with its 95% interval as a band."""
+    """Accuracy in percent against the column `x`, a line for each defense with its 95% interval over seeds as a band."""
     figure, axes = style.panels(list(labels.datasets.values()), (4.6, 4.1), sharey=True)
     for axis, dataset in zip(axes, labels.datasets, strict=True):
         for defense, look in style.styles(labels.defenses):
             steps = rows[(rows["dataset"] == dataset) & (rows["defense"] == defense)].groupby(x)
-            curve = pd.DataFrame({step: statistics.figure(at) for step, at in steps}).T
+            curve = style.without_images(pd.DataFrame({step: statistics.figure(at) for step, at in steps}).T)
             dashes = "-" if defense in paper.IN_FIGURES_1_AND_2 else (0, (4, 2))
             style.draw_curve(axis, curve, linestyle=dashes, **look)
         style.finish_curves(axis)
@@ -75,12 +75,12 @@ def _curves(rows: pd.DataFrame, x: str, label: str, labels: Labels) -> Figure:
 
 
 def _bars(axis: Axes, rows: pd.DataFrame, labels: Labels) -> None:
-    """Grouped bars of the means with their intervals, and the paper's figures as marks."""
+    """Grouped bars of the means with their intervals, over seeds or of a time, and the paper's figures as marks."""
     columns, defenses = list(rows["column"].unique()), list(rows["defense"].unique())
     looks = style.bar_styles(labels.families)
     width = 0.84 / len(defenses)
     for place, defense in enumerate(defenses):
-        bars = rows[rows["defense"] == defense]
+        bars = style.without_images(rows[rows["defense"] == defense])
         x = [columns.index(column) - 0.42 + width * (place + 0.5) for column in bars["column"]]
         spread = (bars["mean"] - bars["lower"], bars["upper"] - bars["mean"])
         title = style.escape_mathtext(bars["title"].iloc[0])

@@ -26,7 +26,7 @@ def variants_table(
 
     Returns:
         Columns `dataset`, `defense`, `choice`, `column` (of the paper's Table I), `mean`, `std`, `lower`, `upper` (percent,
-        95% interval), `seeds`, `examples`, `paper`, `difference` (ours less the paper's).
+        95% interval as of `statistics.accuracy`), `seeds`, `examples`, `paper`, `difference` (ours less the paper's).
 
     Raises:
         InputError: an evaluation is missing.
@@ -56,7 +56,7 @@ def page(table: pd.DataFrame, labels: Labels) -> list[Section]:
     """The page of the choices in the table of `variants_table`: for each data set a row for each classifier and choice."""
     fewest, most, examples = table["seeds"].min(), table["seeds"].max(), table["examples"].max()
     seeds = f"{most}" if fewest == most else f"{fewest} to {most}"
-    luck = "" if fewest > 1 else " With another seed, rows that are a few points apart may change places."
+    luck = "" if fewest > 1 else " One seed cannot tell which choice is the nearest."
     note = (
         f"Test accuracy in percent on {examples:,} images, mean of {seeds} seed{'s' if most > 1 else ''}, in brackets the "
         f"difference from the paper's. {labels.trained} Each choice departs from that. Distance: mean over the four columns of "
@@ -69,11 +69,15 @@ def page(table: pd.DataFrame, labels: Labels) -> list[Section]:
 
 
 def _wide(table: pd.DataFrame, defenses: Mapping[str, str]) -> pd.DataFrame:
-    """A row for each classifier and choice, a cell of text for each column of the paper, and the distance from its row."""
+    """A row for each classifier and choice, a cell of text for each column of the paper, and the distance from its row.
+
+    The least is marked where all of a classifier's choices have several seeds.
+    """
     text = table.assign(text=[f"{row.mean:.2f} [{row.difference:+.2f}]" for row in table.itertuples()])
     found = distances(table).droplevel("dataset")
     wide = text.pivot(index=["defense", "choice"], columns="column", values="text").loc[found.index, [*paper.COLUMNS]]
-    nearest = set(found.groupby("defense").idxmin())
+    several = table.groupby("defense")["seeds"].min() > 1
+    nearest = {row for row in found.groupby("defense").idxmin() if several[row[0]]}
     wide["Distance"] = [f"{distance:.2f}" + (", nearest" if row in nearest else "") for row, distance in found.items()]
     wide = wide.rename(index=defenses, level="defense").rename_axis(index=["Classifier", "Choice"], columns=None)
     return wide.reset_index()

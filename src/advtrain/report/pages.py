@@ -1,9 +1,10 @@
 """Pages of text and tables, as Markdown, HTML and LaTeX."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import pandas as pd
 
@@ -34,6 +35,15 @@ def grid(table: pd.DataFrame, texts: Iterable[str], index: str, columns: str) ->
     """A text for each row of a table, arranged by two of its columns, both in the table's order."""
     wide = table.assign(text=list(texts)).pivot(index=index, columns=columns, values="text")
     return wide.loc[table[index].unique(), table[columns].unique()].rename_axis(index=None, columns=None)
+
+
+def bracketed(row: Mapping[str, Any], form: str) -> str:
+    """The interval of a table's row, from `lower` to `upper`, to stand behind its figure; `form` is of its numbers.
+
+    Such as " (88.0 to 91.7)", or " (images: 88.0 to 91.7)" where `seeds` is 1; nothing where it is not known.
+    """
+    over = "images: " if row["seeds"] == 1 else ""
+    return "" if pd.isna(row["lower"]) else f" ({over}{row['lower']:{form}} to {row['upper']:{form}})"
 
 
 def to_markdown(title: str, sections: Sequence[Section]) -> str:

@@ -6,19 +6,19 @@ import pandas as pd
 
 from advtrain.report.columns import ATTACKS, select
 from advtrain.report.labels import Labels
-from advtrain.report.pages import Section, grid
+from advtrain.report.pages import Section, bracketed, grid
 from advtrain.report.statistics import difference, how_sure
 
 
 def differences(evaluations: pd.DataFrame, labels: Labels) -> pd.DataFrame:
-    """Accuracy of each classifier less that of each one before it, paired by seed, or by image where there is one seed.
+    """Accuracy of each classifier less that of each one before it, paired as `statistics.contrast` does.
 
     Args:
         evaluations: the evaluation table of all cells.
         labels: titles of the data sets and defenses, in order.
 
     Returns:
-        Columns `dataset`, `column`, `defense`, `less`, `mean`, `std`, `lower`, `upper` (points), `seeds`.
+        Columns `dataset`, `column`, `defense`, `less`, `mean`, `std`, `lower`, `upper` (points), `seeds`, `examples`.
 
     Raises:
         InputError: an evaluation is missing.
@@ -32,16 +32,15 @@ def differences(evaluations: pd.DataFrame, labels: Labels) -> pd.DataFrame:
 
 def page(table: pd.DataFrame, labels: Labels) -> list[Section]:
     """The page of the differences: a row for each pair, a cell of text for each attack."""
-    seeds = int(table["seeds"].max())
     note = (
-        f"Points of test accuracy, paired by {'seed' if seeds > 1 else 'image'}: {how_sure(seeds)}. "
-        "A difference shows where its interval excludes 0."
+        f"Points of test accuracy, on the seeds and images that both have: {how_sure(table['seeds'])}. "
+        "A difference shows where its interval over seeds excludes 0; one seed shows none."
     )
     first, second = table["defense"].map(labels.defenses), table["less"].map(labels.defenses)
     table = table.assign(pair=first + " less " + second)
     sections = [Section("", note)]
     for dataset, title in labels.datasets.items():
         rows = table[table["dataset"] == dataset]
-        texts = [f"{row.mean:+.2f} ({row.lower:+.1f} to {row.upper:+.1f})" for row in rows.itertuples()]
+        texts = [f"{row['mean']:+.2f}{bracketed(row, '+.1f')}" for row in rows.to_dict("records")]
         sections.append(Section(title, table=grid(rows, texts, "pair", "column")))
     return sections

@@ -111,6 +111,11 @@ class Claim:
     rule: str
     """How it was judged; where something was not evaluated, what."""
 
+    @property
+    def basis(self) -> str:
+        """The seeds and images, or rounds, that its conditions rest on."""
+        return "; ".join(dict.fromkeys(condition.quantity.ours.basis for condition in self.conditions))
+
 
 Judge = Callable[[Figures], Claim]
 CLAIMS: list[Judge] = []

@@ -14,7 +14,7 @@ from advtrain.evaluation.table import evaluation_row, unpack_outcomes
 from advtrain.report import statistics
 from advtrain.report.columns import select
 from advtrain.report.labels import Labels
-from advtrain.report.style import legend_below, panels, styles
+from advtrain.report.style import legend_below, panels, styles, without_images
 from advtrain.system.errors import InputError
 
 WORST, PAPERS = "worst of all attacks", "BIM(10)"
@@ -23,9 +23,9 @@ WORST, PAPERS = "worst of all attacks", "BIM(10)"
 def pareto_table(evaluations: pd.DataFrame, timing: pd.DataFrame, labels: Labels) -> pd.DataFrame:
     """Robust accuracy and price: a row for each data set, defense and `measure` of robustness, `WORST` or `PAPERS`.
 
-    `seconds`, `seconds_lower`, `seconds_upper` per epoch are the median and quartiles of `timing.summarise`. `frontier`: no
-    classifier is as robust by this measure and cheaper, or as cheap and more robust. Raises InputError where an evaluation or a
-    time is missing.
+    `seconds`, `seconds_lower`, `seconds_upper` per epoch are the median and quartiles of `timing.summarise`. `frontier`: by the
+    means over seeds no classifier is as robust and cheaper, or as cheap and more robust; None where one has one seed, which
+    cannot tell their order. Raises InputError where an evaluation or a time is missing.
     """
     rows = []
     for dataset, defense in itertools.product(labels.datasets, labels.defenses):
@@ -36,8 +36,9 @@ def pareto_table(evaluations: pd.DataFrame, timing: pd.DataFrame, labels: Labels
             rows.append({"dataset": dataset, "defense": defense, "measure": measure, **statistics.figure(outcomes)})
     seconds = timing.set_index("defense")[["seconds_median", "seconds_lower", "seconds_upper"]]
     table = pd.DataFrame(rows).join(seconds.rename(columns={"seconds_median": "seconds"}), on="defense")
-    frontiers = table.groupby(["dataset", "measure"], sort=False)[["seconds", "mean"]].apply(_on_frontier)
-    return table.assign(frontier=frontiers.droplevel([0, 1]))
+    groups = table.groupby(["dataset", "measure"], sort=False)
+    frontier = groups[["seconds", "mean"]].apply(_on_frontier).droplevel([0, 1]).astype("boolean")
+    return table.assign(frontier=frontier.where(groups["seeds"].transform("min") > 1))
 
 
 def worst_case(cell: pd.DataFrame) -> pd.DataFrame:
@@ -68,15 +69,18 @@ def _on_frontier(group: pd.DataFrame) -> pd.Series:
 def pareto_figure(table: pd.DataFrame, labels: Labels) -> Figure:
     """The table of `pareto_table`, a panel for each data set and a mark for each classifier.
 
-    Filled, with an interval: under all attacks together. Hollow: under BIM(10), the paper's measure. The grey line joins the
-    classifiers that no other beats in both robustness and price.
+    Filled: under all attacks together, with the interval over seeds. Hollow: under BIM(10), the paper's measure. The grey line
+    joins the frontier, where it is known.
     """
+    table = without_images(table)
+    known = int(table["frontier"].any())
     figure, axes = panels(list(labels.datasets.values()), (4.6, 4.5), sharey=True)
     for axis, dataset in zip(axes, labels.datasets, strict=True):
         rows = table[table["dataset"] == dataset]
-        frontier = rows[(rows["measure"] == WORST) & rows["frontier"]].sort_values("seconds")
-        line: dict[str, Any] = {"color": "grey", "linewidth": 1, "drawstyle": "steps-post", "zorder": 1}
-        axis.plot(frontier["seconds"], frontier["mean"], label="No cheaper one is as robust", **line)
+        if known:
+            frontier = rows[(rows["measure"] == WORST) & rows["frontier"]].sort_values("seconds")
+            line: dict[str, Any] = {"color": "grey", "linewidth": 1, "drawstyle": "steps-post", "zorder": 1}
+            axis.plot(frontier["seconds"], frontier["mean"], label="No cheaper one is as robust on average", **line)
         for defense, style in styles(labels.defenses):
             _draw_classifier(axis, rows[rows["defense"] == defense].set_index("measure"), **style)
         axis.set(xlabel="Seconds per training epoch", ylabel="Test accuracy (%)", xscale="log", ylim=(-3, 103))
@@ -84,12 +88,12 @@ def pareto_figure(table: pd.DataFrame, labels: Labels) -> Figure:
         axis.xaxis.set_major_formatter(ScalarFormatter())
         axis.minorticks_off()
         axis.grid(linewidth=0.4)
-    joined, *classifiers = axes[0].get_legend_handles_labels()[0]
+    marks = axes[0].get_legend_handles_labels()[0]
     filled, hollow = (
         Line2D([], [], color="black", marker="o", markerfacecolor=face, linestyle="none", label=label)
         for face, label in (("black", "Under all attacks together"), ("none", f"Under {PAPERS} alone"))
     )
-    legend_below(figure, 3, [*classifiers, filled, hollow, joined])
+    legend_below(figure, 3, [*marks[known:], filled, hollow, *marks[:known]])
     return figure
 
 

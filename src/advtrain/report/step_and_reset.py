@@ -1,4 +1,4 @@
-"""The step and the period of resets of Proposed, each pair trained: whether the paper's own choice is the best one."""
+"""The step and the period of resets of Proposed, each pair trained: whether the paper's own choice may be the best one."""
 
 import itertools
 import math
@@ -25,8 +25,8 @@ def ablation_table(
     """Our figures with each step and period: a row for each data set, column of `COLUMNS` and classifier.
 
     `classifiers` are the step divisor and the epochs between two resets of each, by name; a period of `epochs` or more is
-    `never`. `difference`, `difference_lower`, `difference_upper` (points, paired): the figure less that of the paper's choice,
-    NaN for itself and where it was not trained. Raises InputError where an evaluation is missing.
+    `never`. `difference`, `difference_lower`, `difference_upper` (points, by `statistics.difference`): the figure less that of
+    the paper's choice, NaN for itself and where it was not trained. Raises InputError where an evaluation is missing.
     """
     ordered = sorted(classifiers.items(), key=lambda item: (-item[1][0], item[1][1]))
     rows = []
@@ -51,8 +51,8 @@ def ablation_table(
     return pd.DataFrame(rows)
 
 
-def is_best(rows: pd.DataFrame) -> pd.Series:
-    """Whether a row of one figure has the best of its means; several do where they are equal, but for rounding."""
+def is_highest(rows: pd.DataFrame) -> pd.Series:
+    """Whether a row of one figure has the highest of its means; several do where they are equal, but for rounding."""
     return rows["mean"] > rows["mean"].max() - 1e-9
 
 
@@ -67,7 +67,7 @@ def step(divisor: float) -> str:
 
 
 def page(table: pd.DataFrame, labels: Labels) -> list[Section]:
-    """The page of an `ablation_table`: for each data set and measure, whether the paper's choice is the best, and the grid."""
+    """The page of an `ablation_table`: for each data set and measure its `answer` and the grid."""
     sections = [Section("", _note(table, labels))]
     for dataset, title in labels.datasets.items():
         for column in MEASURES:
@@ -77,39 +77,41 @@ def page(table: pd.DataFrame, labels: Labels) -> list[Section]:
 
 
 def answer(rows: pd.DataFrame) -> str:
-    """Which choice is the best of one data set and column, and whether it is the paper's own, in sentences."""
+    """Which choice is the highest of one data set and column, and whether the paper's own may be the best, in sentences."""
     papers, others = rows[is_papers(rows)], rows[~is_papers(rows)]
-    leaders = "; ".join(map(_leader, rows[is_best(rows)].to_dict("records")))
-    best = f"The best of the {len(rows)} tried, {rows['mean'].max():.2f}%: {leaders}."
+    leaders = "; ".join(map(_leader, rows[is_highest(rows)].to_dict("records")))
+    best = f"The highest of the {len(rows)} tried, {rows['mean'].max():.2f}%: {leaders}."
     own = f"The paper's own choice, step {step(PAPERS_CHOICE[0])}, reset every {PAPERS_CHOICE[1]} epochs,"
     if papers.empty:
         return f"{best} {own} was not tried."
-    verdict = "may be the best"
+    reached = f"{papers['mean'].iloc[0]:.2f}%"
+    if rows["seeds"].min() == 1:
+        return f"{best} {own} reaches {reached}. One seed cannot tell their order."
     better, worse = (others["difference_lower"] > 0).sum(), (others["difference_upper"] < 0).sum()
-    if (is_best(rows) & is_papers(rows)).any():
-        verdict = "is the best"
-    elif better:
-        verdict = "does not seem to be the best"
+    verdict = "does not seem to be the best" if better else "may be the best"
     by_chance = len(others) * (1 - statistics.LEVEL) / 2
     return (
-        f"{best} {own} {verdict}: {papers['mean'].iloc[0]:.2f}%. Of the other {len(others)}, {better} are better and {worse} "
+        f"{best} {own} {verdict}: {reached}. Of the other {len(others)}, {better} are better and {worse} "
         f"are worse by more than the 95% interval; if all were equally good, about {by_chance:.1f} would look better by chance."
     )
 
 
 def _note(table: pd.DataFrame, labels: Labels) -> str:
     """What was measured, over how much, and what the intervals leave out."""
-    seeds = int(table["seeds"].max())
+    seeds = int(table["seeds"].min())
     images = table.drop_duplicates("column").set_index("column")["examples"]
     measured = ", ".join(f"{column} on {images[column]:,} images" for column in MEASURES)
     spread = f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "one seed"
-    luck = "" if seeds > 1 else " With another seed, the choices may be in another order."
-    return (
+    note = (
         f"Proposed with each step and period of resets, all else the same. Test accuracy in percent, {spread}: {measured}. "
-        f"{labels.trained} Differences from the paper's choice are in points with 95% intervals, paired by "
-        f"{'seed' if seeds > 1 else 'image'}.\n\n"
-        "The best choice is picked on the same images that it is then compared on, which favours it over the paper's: on other "
-        f"images its lead may be smaller.{luck}"
+        f"{labels.trained} "
+    )
+    if seeds == 1:
+        return f"{note}One seed cannot tell the order of the choices."
+    return (
+        f"{note}Differences from the paper's choice are in points with 95% intervals over seeds, paired by seed.\n\n"
+        "The highest choice is picked on the same images and seeds that it is then compared on, which favours it over the "
+        "paper's: on others its lead may be smaller."
     )
 
 
@@ -125,18 +127,18 @@ def _leader(row: Mapping[str, Any]) -> str:
     choice = f"step {step(row['step_divisor'])}, reset {_period(row)}"
     if pd.isna(row["difference"]):
         return choice
-    interval = f"{row['difference_lower']:+.2f} to {row['difference_upper']:+.2f}"
-    return f"{choice} ({row['difference']:+.2f} points from the paper's, 95% interval {interval})"
+    interval = f", 95% interval {row['difference_lower']:+.2f} to {row['difference_upper']:+.2f}" if row["seeds"] > 1 else ""
+    return f"{choice} ({row['difference']:+.2f} points from the paper's{interval})"
 
 
 def _grid(rows: pd.DataFrame) -> pd.DataFrame:
-    """A cell for each choice, such as "62.30 ± 0.40, the paper's, best"."""
-    records = rows.assign(best=is_best(rows), papers=is_papers(rows)).to_dict("records")
+    """A cell for each choice, such as "62.30 ± 0.40, the paper's, highest"."""
+    records = rows.assign(highest=is_highest(rows), papers=is_papers(rows)).to_dict("records")
     texts = [
         f"{row['mean']:.2f}"
         + (f" ± {row['std']:.2f}" if pd.notna(row["std"]) else "")
         + (", the paper's" if row["papers"] else "")
-        + (", best" if row["best"] else "")
+        + (", highest" if row["highest"] else "")
         for row in records
     ]
     named = rows.assign(step=rows["step_divisor"].map(step), period=[_period(row).capitalize() for row in records])

@@ -66,6 +66,11 @@ def bar_styles(families: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     return found
 
 
+def without_images(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows, with NaN for `lower` and `upper` where these are over images (`seeds` is 1): a bar is about other trainings."""
+    return rows.assign(**{bound: rows[bound].mask(rows["seeds"] == 1) for bound in ("lower", "upper")})
+
+
 def draw_curve(axis: Axes, curve: pd.DataFrame, **style: Any) -> None:
     """A line of `mean` against the index, and a band from `lower` to `upper`."""
     axis.plot(curve.index, curve["mean"], markeredgecolor="white", markeredgewidth=0.7, **style)

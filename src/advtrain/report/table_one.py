@@ -10,7 +10,7 @@ from advtrain.report import paper, statistics
 from advtrain.report.audit_page import failed_checks, failures_in_words
 from advtrain.report.columns import ATTACKS, RATIO, SECONDS, TIME, select
 from advtrain.report.labels import Labels
-from advtrain.report.pages import Section, grid
+from advtrain.report.pages import Section, bracketed, grid
 from advtrain.system.errors import InputError
 
 MARK = "†"
@@ -89,7 +89,7 @@ def caption(table: pd.DataFrame, labels: Labels, device: str) -> str:
     examples = "; ".join(f"{', '.join(columns)} on {n:,}" for n, columns in numbers.items())
     pgd = table[table["column"] == "PGD"].iloc[0]
     seeds = int(table["seeds"].max())
-    spread = f"{', ± standard deviation' if seeds > 1 else ''}: {statistics.how_sure(seeds)}"
+    spread = f"{', ± standard deviation' if seeds > 1 else ''}: {statistics.how_sure(table['seeds'])}"
     return (
         f"Test accuracy in percent{spread}; in brackets the paper's Table I. Test images: {examples}. PGD: the worst of "
         f"{pgd['restarts']:.0f} restarts of {pgd['iterations']:.0f} iterations on two losses. AutoAttack: all four attacks. "
@@ -110,7 +110,7 @@ def _cell_text(row: Mapping[str, Any]) -> str:
     parts = [f"{row['mean']:.2f}"]
     if pd.notna(row["std"]):
         parts.append(f"± {row['std']:.2f}")
-    parts.append(f"({row['lower']:.{digits}f} to {row['upper']:.{digits}f})")
+    parts[-1] += bracketed(row, f".{digits}f")
     if pd.notna(row["paper"]):
         parts.append(f"[{row['paper']:.2f}]")
     if row["failed"]:

@@ -1,7 +1,7 @@
 """Conditions: a figure of ours, with its 95% interval, against a threshold; and what the conditions of a claim say together.
 
 A condition is met where the whole interval is on the threshold's right side, not met where the whole interval is on its wrong
-side, and open where the interval contains the threshold, or is not known.
+side, and open where the interval contains the threshold, or is not known, or is over the images of one seed.
 """
 
 import math
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from advtrain.report.pages import bracketed
 from advtrain.report.statistics import Estimate
 
 PERCENT = "%"
@@ -44,7 +45,8 @@ class Condition:
 
     def __str__(self) -> str:
         """The condition as a line of text."""
-        return f"{self.quantity.name}: {self.quantity.figure}, {self.wanted}: {self.answer}"
+        ours = self.quantity.ours
+        return f"{self.quantity.name}: {self.quantity.figure} of {ours.basis}, {self.wanted}: {self.answer}"
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,8 @@ class Quantity:
     @property
     def figure(self) -> str:
         """The figure and its interval, as text."""
-        sign = "+" if self.unit == POINTS else ""
-        mean, lower, upper = (f"{100 * value:{sign}.2f}" for value in (self.ours.mean, self.ours.lower, self.ours.upper))
-        interval = f"{lower} to {upper}" if lower != "nan" else "interval not known, too few rounds"
-        return f"{mean}{self.unit} ({interval})"
+        form = "+.2f" if self.unit == POINTS else ".2f"
+        return f"{100 * self.ours.mean:{form}}{self.unit}{bracketed(self.ours.percent(), form)}"
 
     def below(self, threshold: float) -> Condition:
         """It is less than a threshold."""
@@ -87,7 +87,7 @@ class Quantity:
         certain not to rise.
         """
         met = True if self.ours.mean <= 0 else False if self.ours.lower > 0 else None
-        return Condition(self, "no rise", met, -self.ours.mean)
+        return Condition(self, "no rise", met if self.ours.repeated else None, -self.ours.mean)
 
     def _between(self, low: float, high: float, wanted: str, *, strictly: bool = False) -> Condition:
         """It lies between two bounds, or on one of them unless `strictly`."""
@@ -95,7 +95,8 @@ class Quantity:
         lower, mean, upper = self.ours.lower, self.ours.mean, self.ours.upper
         inside = before(low, lower) and before(upper, high)
         outside = after(low, upper) or after(lower, high)
-        return Condition(self, wanted, True if inside else False if outside else None, min(mean - low, high - mean))
+        met = True if inside else False if outside else None
+        return Condition(self, wanted, met if self.ours.repeated else None, min(mean - low, high - mean))
 
 
 def least_certain(conditions: Iterable[Condition]) -> Condition:
