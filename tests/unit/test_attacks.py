@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from advtrain.attacks.gradient import LOSSES, bim, bim_steps, cross_entropy, fgsm, project, within_budget
+from advtrain.attacks.gradient import (
+    LOSSES,
+    Loss,
+    bim,
+    bim_steps,
+    cross_entropy,
+    exact_cross_entropy,
+    fgsm,
+    project,
+    within_budget,
+)
 from advtrain.attacks.pgd import pgd, random_starts
 from advtrain.attacks.square import square
 from advtrain.networks.plain import initialise, predict
@@ -60,6 +70,68 @@ def test_bim_equals_the_paper_s_equation_written_out(smooth_model: nn.Module) ->
             expected.view(-1)[i] = min(max(expected.view(-1)[i].item(), low), high)
     found = bim(smooth_model, x, y, epsilon=0.1, step_size=0.03, iterations=7)
     assert (found - expected).abs().max() <= 1e-12
+
+
+def logits_of_margin(margin: float, seeds: int = 3) -> Tensor:
+    """Logits [S, 8, 10] whose label's is above the highest other by `margin`, in float64 but exact in float32."""
+    logits = torch.randn(seeds, len(LABELS), 10, generator=generator()).double()
+    own = F.one_hot(LABELS, 10).bool().expand_as(logits)
+    highest = logits.masked_fill(own, -torch.inf).amax(dim=-1, keepdim=True)
+    return torch.where(own, highest + margin, logits).float().double()
+
+
+def loss_and_gradient(loss: Loss, logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Of images in eight classes, for each of some seeds."""
+    logits = logits.clone().requires_grad_()
+    losses = loss(logits, LABELS.expand(logits.shape[:-1]))
+    return losses.detach(), torch.autograd.grad(losses.sum(), logits)[0]
+
+
+@pytest.mark.parametrize("margin", [-80.0, -5.0, 0.0, 5.0, 15.0, 20.0])
+def test_the_exact_cross_entropy_is_that_of_torch_in_float64(margin: float) -> None:
+    logits = logits_of_margin(margin)
+    expected, found = loss_and_gradient(cross_entropy, logits), loss_and_gradient(exact_cross_entropy, logits)
+    torch.testing.assert_close(found[0], expected[0], rtol=1e-6, atol=0)
+    torch.testing.assert_close(found[1], expected[1], rtol=1e-6, atol=1e-15)
+
+
+@pytest.mark.parametrize("margin", [-80.0, 0.0, 5.0, 15.0, 20.0, 30.0, 60.0, 80.0])
+def test_float32_rounds_the_exact_gradient_and_loses_no_term_of_it_however_sure_the_model_is(margin: float) -> None:
+    """The reference is written out in float64 without a difference of near numbers."""
+    logits = logits_of_margin(margin)
+    own = F.one_hot(LABELS, 10).bool().expand_as(logits)
+    odds = (logits - logits[own].view(3, 8, 1)).exp().masked_fill(own, 0)
+    others = odds / (1 + odds.sum(dim=-1, keepdim=True))
+    expected = torch.where(own, -others.sum(dim=-1, keepdim=True), others)
+    losses, found = loss_and_gradient(exact_cross_entropy, logits.float())
+    assert (losses.double() / odds.sum(dim=-1).log1p() - 1).abs().max() < 1e-4
+    assert (found.double() / expected - 1).abs().max() < 1e-4
+    assert (found.sum(dim=-1).abs() <= 1e-6 * found.abs().amax(dim=-1)).all(), "what the others gain the label loses"
+
+
+def test_the_plain_gradient_of_a_sure_model_loses_the_label_s_term_in_float32() -> None:
+    """So the exact form is not the same under another name; 1 - p is below the spacing of float32 at 1."""
+    logits = logits_of_margin(20.0).float()
+    _, plain = loss_and_gradient(cross_entropy, logits)
+    own = F.one_hot(LABELS, 10).bool().expand_as(logits)
+    assert (plain[own] == 0).all()
+    assert (plain[~own] > 0).all()
+
+
+def test_bim_ascends_the_loss_that_it_is_given() -> None:
+    """On a sure model plain float32 sees the other class's logit alone, and here both rise together, the label's faster."""
+
+    class Sure(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            brightness = x.flatten(1).sum(dim=1)
+            return torch.stack([20 + 2 * brightness, brightness], dim=1)
+
+    x, y = torch.full((1, 1, 2, 2), 0.5), torch.tensor([0])
+    budget = {"epsilon": 0.1, "step_size": 0.1, "iterations": 1}
+    ((plain, _),) = bim_steps(Sure(), x, y, **budget)
+    ((exact, _),) = bim_steps(Sure(), x, y, **budget, loss=exact_cross_entropy)
+    assert (plain > x).all()
+    assert (exact < x).all(), "darker is less sure"
 
 
 @pytest.mark.parametrize("n", [1, 2, 10, 30])

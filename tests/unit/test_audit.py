@@ -42,7 +42,7 @@ class Prototypes(nn.Module):
         self.before, self.after = before, after
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.after(-2 * ((self.before(x).unsqueeze(1) - self.means) ** 2).flatten(2).sum(dim=2))
+        return self.after(-((self.before(x).unsqueeze(1) - self.means) ** 2).flatten(2).sum(dim=2))
 
 
 def audited(network: nn.Module, data: Examples) -> AuditedModel:
@@ -64,10 +64,10 @@ def verdict(check: str, model: AuditedModel) -> str:
 
 @pytest.fixture(scope="module")
 def data() -> Examples:
-    """Images of many contrasts, so that some withstand an attack and others do not."""
+    """Images of high and of low contrast: some withstand every attack on either loss, the others none."""
     images, labels = synthetic_images(IMAGES, seed=0)
-    contrast = torch.linspace(1, 0.2, IMAGES).view(-1, 1, 1, 1)
-    x = (torch.from_numpy(images).unsqueeze(1) * contrast).round() / 255
+    contrast = torch.cat([torch.linspace(1, 0.9, IMAGES // 4), torch.linspace(0.7, 0.2, IMAGES - IMAGES // 4)])
+    x = (torch.from_numpy(images).unsqueeze(1) * contrast.view(-1, 1, 1, 1)).round() / 255
     return Examples(x, torch.from_numpy(labels).long())
 
 
@@ -86,6 +86,7 @@ def test_the_thresholds_are_these_and_otherwise_0() -> None:
     assert {name: check.threshold for name, check in CHECKS.items() if check.threshold} == {
         **dict.fromkeys(half_a_percent, 0.005),
         "stronger_single_step": 2.0,
+        "precision": 0.001,
         "margin_loss_better": 0.01,
         "gradient_free_better": 0.002,
         "not_batch_invariant": 1e-4,
@@ -110,6 +111,7 @@ def test_checks_leave_the_evaluations_as_they_are(sound: AuditedModel) -> None:
     ("checks", "done"),
     [
         (("zero_gradients", "margin_loss_better"), {"after": lambda z: 1000 * z}),
+        (("precision",), {"after": lambda z: 3 * z}),
         (("zero_gradients", "gradient_free_better", "above_zero_at_one"), {"before": lambda x: (8 * x).round() / 8}),
         (("not_deterministic",), {"before": lambda x: x + 0.1 * torch.randn_like(x)}),
         (("not_logits",), {"after": lambda z: z.softmax(dim=1)}),
@@ -147,6 +149,8 @@ WORST, ENTROPY_ONCE = {"loss": "worst"}, {"loss": "cross_entropy", "restarts": 1
     ("check", "changes"),
     [
         ("stronger_single_step", [("bim", ALL, {"iterate": TRACE.iterations})]),
+        ("precision", [("fgsm", ALL, {})]),
+        ("precision", [("bim", ALL, {"iterate": TRACE.iterations})]),
         ("restarts_matter", [("pgd", ALL, ENTROPY_ONCE)]),
         ("margin_loss_better", [("pgd", NONE, {"loss": "margin", "restarts": 2})]),
         ("gradient_free_better", [("pgd", ALL, WORST)]),

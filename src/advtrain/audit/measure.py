@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from advtrain.attacks.gradient import input_gradient, project
+from advtrain.attacks.gradient import bim_steps, exact_cross_entropy, input_gradient, project
 from advtrain.attacks.pgd import Pgd
 from advtrain.attacks.square import square
 from advtrain.audit.finding import Finding, difference, share_of
@@ -101,6 +101,13 @@ def stronger_single_step(model: AuditedModel) -> Finding:
     likely = (single.sum() + 1) / (len(single) + 2)
     error = math.sqrt(likely * (1 - likely) / len(single))
     return Finding(float(iterative.mean() - single.mean()) / error, 0.0, len(single))
+
+
+def precision(model: AuditedModel) -> Finding:
+    """Accuracy under FGSM or BIM(N) less that under the same attack with an exact gradient, whichever is more."""
+    n = model.audit.trace_iterations
+    evaluated = ((1, model.evaluated("fgsm")), (n, model.evaluated("bim", iterations=n, iterate=n)))
+    return _largest(difference(plain, _right_after_exact_bim(model, steps)) for steps, plain in evaluated)
 
 
 def budget_not_monotone(model: AuditedModel) -> Finding:
@@ -241,6 +248,16 @@ MEASURES: dict[str, Callable[[AuditedModel], Finding]] = {
     if inspect.isfunction(function) and function.__module__ == __name__
 }
 """Every check of one model by name: the functions above. Transfer takes several models: `transferability.transfer`."""
+
+
+def _right_after_exact_bim(model: AuditedModel, iterations: int) -> NDArray[np.bool_]:
+    """Outcomes of BIM(N) on `exact_cross_entropy`, N = `iterations`; with one it is FGSM."""
+    budget = {"epsilon": model.audit.epsilon, "step_size": model.audit.epsilon / iterations}
+    right = []
+    for x, y in batches(model.data, model.batch_size):
+        *_, (x_adv, _) = bim_steps(model.network, x, y, **budget, iterations=iterations, loss=exact_cross_entropy)
+        right.append(predict(model.network, x_adv).argmax(dim=1) == y)
+    return torch.cat(right).cpu().numpy()
 
 
 def _other_steps(pgd: Pgd) -> list[Pgd]:
