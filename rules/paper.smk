@@ -139,7 +139,8 @@ use rule table1 as cost with:
     input:
         code=code("src/cost.py"),
         histories=HISTORIES,
-        after=[*EVALUATIONS, *FINDINGS, "<results>/timing.parquet"],
+        timing="<results>/timing.parquet",
+        after=[*EVALUATIONS, *FINDINGS],
     output:
         page("cost", "Training", "What it took"),
     log:

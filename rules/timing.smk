@@ -1,7 +1,7 @@
 """Timing.
 
 Input: the training images and labels of one data set.
-Output: <results>/timing.parquet, seconds per training epoch of each defense; timing_blocks.parquet, the same in each round.
+Output: <results>/timing.parquet, seconds and passes per epoch of each defense; timing_blocks.parquet, seconds in each round.
 """
 
 

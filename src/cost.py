@@ -10,12 +10,12 @@ from cli.command import FOLDER, FromJson
 from cli.report import Report, report_command
 
 
-@report_command(many="histories", read=training_seconds)
+@report_command("timing", many="histories", read=training_seconds)
 @click.option("--benchmarks", required=True, type=FOLDER, help="Folder of the benchmark files of all jobs.")
 @click.option("--rules", required=True, type=FromJson(tuple[str, ...]), help="The rules to count, JSON.")
-def main(histories: pd.DataFrame, benchmarks: Path, rules: tuple[str, ...], report: Report) -> None:
+def main(histories: pd.DataFrame, timing: pd.DataFrame, benchmarks: Path, rules: tuple[str, ...], report: Report) -> None:
     """Add up what the trainings and the jobs took."""
-    table = cost_table(histories, seconds_by_rule(benchmarks, rules, report.labels))
+    table = cost_table(histories, seconds_by_rule(benchmarks, rules, report.labels), timing)
     report.write_table(table)
     report.write_page("What it took", page(table, report.labels, report.device))
 

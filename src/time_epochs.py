@@ -1,4 +1,4 @@
-"""Measure the seconds per training epoch of all defenses, in one process, one after the other."""
+"""Measure seconds and passes per training epoch of all defenses, in one process, one after the other."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +11,7 @@ from advtrain.data.examples import load_examples
 from advtrain.results.parquet import write_table
 from advtrain.results.provenance import made_by
 from advtrain.system.device import numerics, prepare_device
+from advtrain.training.passes import passes_per_image
 from advtrain.training.plan import Plan
 from advtrain.training.timing import Timing, summarise, time_epochs
 from advtrain.training.trainer import Trainer
@@ -38,7 +39,7 @@ def main(
     output: Path,
     blocks_output: Path,
 ) -> None:
-    """Measure the seconds per training epoch of all defenses."""
+    """Measure seconds and passes per training epoch of all defenses."""
     torch.set_num_threads(timing.threads)
     chosen = prepare_device(device)
     cuda_graph = cuda_graph and chosen.type == "cuda"
@@ -52,6 +53,7 @@ def main(
     summary = summarise(rounds).assign(
         **conditions,
         **{key: [getattr(plan, key) for plan in plans.values()] for key in ("network", "examples", "batch_size")},
+        passes=[passes_per_image(plan, data.subset(plan.examples, plan.subset_seed)) for plan in plans.values()],
         device=numerics(chosen)["device"],
     )
     made = made_by({**conditions, "plans": {name: asdict(plan) for name, plan in plans.items()}}, numerics=numerics(chosen))

@@ -5,7 +5,7 @@ import pytest
 
 from advtrain.audit.criteria import CHECKS
 from advtrain.report import pairs
-from advtrain.report.columns import ATTACKS, RATIO, SECONDS, TIME
+from advtrain.report.columns import ATTACKS, PASSES, RATIO, SECONDS, TIME
 from advtrain.report.pages import Section, to_html, to_markdown
 from advtrain.report.table_one import MARK, headline, page, table_1
 from advtrain.system.errors import InputError
@@ -15,11 +15,15 @@ from synthetic import outcome_row
 LABELS = labels_of("vanilla", "fgsm_adv", "proposed")
 TIMES = pd.DataFrame(
     [
-        ("vanilla", 4.0, 3.9, 4.1, 1 / 3, 0.3, 0.4),
-        ("fgsm_adv", 12.0, 11.0, 13.0, 1.0, 1.0, 1.0),
-        ("proposed", 13.5, 13.0, 14.0, 1.125, 1.0, 1.25),
+        ("vanilla", 4.0, 3.9, 4.1, 1 / 3, 0.3, 0.4, 1.0),
+        ("fgsm_adv", 12.0, 11.0, 13.0, 1.0, 1.0, 1.0, 3.0),
+        ("proposed", 13.5, 13.0, 14.0, 1.125, 1.0, 1.25, 3.5),
     ],
-    columns=["defense", *(f"{name}_{part}" for name in ("seconds", "ratio") for part in ("median", "lower", "upper"))],
+    columns=[
+        "defense",
+        *(f"{name}_{part}" for name in ("seconds", "ratio") for part in ("median", "lower", "upper")),
+        "passes",
+    ],
 )
 
 
@@ -61,7 +65,7 @@ def tables(seeds: int = 1, **failing: str) -> dict[str, pd.DataFrame]:
 
 def test_each_figure_is_that_of_its_attack_with_the_paper_s() -> None:
     found = table()
-    assert len(found) == 3 * (2 * 6 + 2)
+    assert len(found) == 3 * (2 * 6 + 3)
     means = found["mean"]
     assert [means["proposed", "MNIST", column] for column in ATTACKS] == pytest.approx([99.0, 95.0, 90.0, 88.0, 70.0, 60.0])
     assert means["proposed", "Fashion-MNIST", "BIM(10)"] == pytest.approx(80.0)
@@ -72,10 +76,11 @@ def test_each_figure_is_that_of_its_attack_with_the_paper_s() -> None:
     assert papers.isna()["proposed", "MNIST", "PGD"]
 
 
-def test_time_is_given_in_seconds_and_relative_to_fgsm_adv_with_quartiles() -> None:
+def test_time_is_given_in_seconds_and_relative_to_fgsm_adv_with_quartiles_and_in_passes() -> None:
     found = table()[["lower", "mean", "upper", "paper"]]
     assert found.loc["proposed", TIME, SECONDS].tolist() == [13.0, 13.5, 14.0, 18.68]
     assert found.loc["proposed", TIME, RATIO].tolist() == pytest.approx([1.0, 1.125, 1.25, 18.68 / 17.12])
+    assert found.loc["proposed", TIME, PASSES].dropna().tolist() == [3.5], "a count, without an interval or a printed figure"
 
 
 def test_a_cell_has_our_figure_its_interval_and_the_paper_s_in_brackets() -> None:
@@ -84,6 +89,7 @@ def test_a_cell_has_our_figure_its_interval_and_the_paper_s_in_brackets() -> Non
     assert three["MNIST"].loc["Proposed", "BIM(10)"] == "89.80 ± 0.20 (89.3 to 90.3) [94.21]"
     assert one["MNIST"].loc["Proposed", "PGD"] == "70.00 (images: 65.8 to 73.9)"
     assert one[TIME].loc["Proposed", RATIO] == "1.12 (1.00 to 1.25) [1.09]"
+    assert one[TIME][PASSES].tolist() == ["1", "3", "3.5"]
     assert list(one) == ["MNIST", "Fashion-MNIST", TIME]
     assert (list(one["MNIST"].index), list(one["MNIST"].columns)) == (list(LABELS.defenses.values()), list(ATTACKS))
 

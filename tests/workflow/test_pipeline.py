@@ -110,6 +110,7 @@ def test_timing_is_the_median_of_its_rounds(finished_run: Workspace) -> None:
     assert Counter(zip(blocks["defense"], blocks["block"], strict=True)) == Counter((d, b) for d in DEFENSES for b in (0, 1))
     median = blocks.groupby("defense")["seconds_per_epoch"].median()
     pd.testing.assert_series_equal(timing["seconds_median"], median, check_like=True, check_names=False)
+    assert timing["passes"].to_dict() == {"proposed": 3, "bim10_adv": 12}
     assert (timing["seconds_lower"] <= timing["seconds_median"]).all()
     assert (timing["seconds_median"] <= timing["seconds_upper"]).all()
 

@@ -6,6 +6,7 @@ from advtrain.system.errors import InputError
 
 SECONDS = "Seconds per epoch"
 RATIO = "Relative to FGSM-Adv"
+PASSES = "Forward-backward passes per image"
 TIME = "Training time"
 ATTACKS = ("Original", "FGSM", "BIM(10)", "BIM(30)", "PGD", "AutoAttack")
 """The paper's columns, then two stronger attacks that it does not have."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from advtrain.report.columns import PASSES
 from advtrain.report.labels import Labels
 from advtrain.report.pages import Section, grid
 from advtrain.results.parquet import read_table
@@ -45,27 +46,31 @@ def seconds_by_rule(folder: Path, rules: Collection[str], labels: Labels) -> pd.
     return table.groupby("rule")["seconds"].agg(jobs="size", seconds="sum").reset_index()
 
 
-def cost_table(trainings: pd.DataFrame, jobs: pd.DataFrame) -> pd.DataFrame:
-    """The tables of `training_seconds` and of `seconds_by_rule` for all else, whose data set and defense are empty."""
+def cost_table(trainings: pd.DataFrame, jobs: pd.DataFrame, timing: pd.DataFrame) -> pd.DataFrame:
+    """The tables of `training_seconds` and of `seconds_by_rule` for all else, whose data set and defense are empty.
+
+    `passes` are a training's passes per image and epoch, of the table `timing` of time_epochs.py, whatever its seconds.
+    """
     rest = jobs[jobs["rule"] != TRAINING].assign(dataset="", defense="")
-    return pd.concat([trainings, rest], ignore_index=True)
+    return pd.concat([trainings, rest], ignore_index=True).join(timing.set_index("defense")["passes"], on="defense")
 
 
 def page(table: pd.DataFrame, labels: Labels, device: str) -> list[Section]:
     """The page of a `cost_table`: minutes of each training, then of each rule; `device` is what the models were trained on."""
     trained = table[table["rule"] == TRAINING]
     titled = trained.assign(defense=trained["defense"].map(labels.defenses), dataset=trained["dataset"].map(labels.datasets))
-    minutes = (trained["seconds"] / 60).map("{:.1f}".format)
+    minutes = grid(titled, (trained["seconds"] / 60).map("{:.1f}".format), "defense", "dataset")
+    passes = titled.groupby("defense")["passes"].first().map("{:g}".format)
     rules = table.groupby("rule", sort=False)[["jobs", "seconds"]].sum()
     rows = pd.DataFrame({"Jobs": rules["jobs"].astype(str), "Minutes": (rules["seconds"] / 60).map("{:.1f}".format)})
     hours = table["seconds"].sum() / 3600
     note = (
         f"Minutes of wall time on {device}, {hours:.1f} hours in all; several jobs ran at once. A training's are those of all "
         "its seeds, without monitoring and saving. Other work may have slowed a job, so compare trainings by the times of "
-        "Table I, where all took turns, and not by these."
+        "Table I, where all took turns, or by passes: forward and backward over an image, per training image and epoch."
     )
     return [
         Section("", note),
-        Section("Training", table=grid(titled, minutes, "defense", "dataset")),
+        Section("Training", table=minutes.assign(**{PASSES: passes})),
         Section("By rule", table=rows.rename_axis(index=None)),
     ]

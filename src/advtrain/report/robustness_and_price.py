@@ -23,9 +23,10 @@ WORST, PAPERS = "worst of all attacks", "BIM(10)"
 def pareto_table(evaluations: pd.DataFrame, timing: pd.DataFrame, labels: Labels) -> pd.DataFrame:
     """Robust accuracy and price: a row for each data set, defense and `measure` of robustness, `WORST` or `PAPERS`.
 
-    `seconds`, `seconds_lower`, `seconds_upper` per epoch are the median and quartiles of `timing.summarise`. `frontier`: by the
-    means over seeds no classifier is as robust and cheaper, or as cheap and more robust; None where one has one seed, which
-    cannot tell their order. Raises InputError where an evaluation or a time is missing.
+    `seconds`, `seconds_lower`, `seconds_upper` per epoch are the median and quartiles of `timing.summarise`, `passes` the count
+    of `passes.passes_per_image`. `frontier`: by the means over seeds no classifier is as robust and cheaper, or as cheap and
+    more robust; None where one has one seed, which cannot tell their order. Raises InputError where an evaluation or a time
+    is missing.
     """
     rows = []
     for dataset, defense in itertools.product(labels.datasets, labels.defenses):
@@ -34,8 +35,8 @@ def pareto_table(evaluations: pd.DataFrame, timing: pd.DataFrame, labels: Labels
         cell = evaluations[(evaluations["dataset"] == dataset) & (evaluations["defense"] == defense)]
         for measure, outcomes in ((WORST, worst_case(cell)), (PAPERS, select(cell, dataset, defense, PAPERS))):
             rows.append({"dataset": dataset, "defense": defense, "measure": measure, **statistics.figure(outcomes)})
-    seconds = timing.set_index("defense")[["seconds_median", "seconds_lower", "seconds_upper"]]
-    table = pd.DataFrame(rows).join(seconds.rename(columns={"seconds_median": "seconds"}), on="defense")
+    price = timing.set_index("defense")[["seconds_median", "seconds_lower", "seconds_upper", "passes"]]
+    table = pd.DataFrame(rows).join(price.rename(columns={"seconds_median": "seconds"}), on="defense")
     groups = table.groupby(["dataset", "measure"], sort=False)
     frontier = groups[["seconds", "mean"]].apply(_on_frontier).droplevel([0, 1]).astype("boolean")
     return table.assign(frontier=frontier.where(groups["seeds"].transform("min") > 1))

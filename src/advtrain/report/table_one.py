@@ -8,7 +8,7 @@ import pandas as pd
 from advtrain.audit.criteria import CHECKS, PGD, WEAK_ATTACKS, Check
 from advtrain.report import paper, statistics
 from advtrain.report.audit_page import failed_checks, failures_in_words
-from advtrain.report.columns import ATTACKS, RATIO, SECONDS, TIME, select
+from advtrain.report.columns import ATTACKS, PASSES, RATIO, SECONDS, TIME, select
 from advtrain.report.labels import Labels
 from advtrain.report.pages import Section, bracketed, grid
 from advtrain.system.errors import InputError
@@ -18,12 +18,12 @@ DOUBT = f"{MARK} The audit casts doubt on the figure: it may promise too much."
 
 
 def table_1(evaluations: pd.DataFrame, timing: pd.DataFrame, audit: pd.DataFrame, labels: Labels) -> pd.DataFrame:
-    """Table I in long form, a row for each figure: of all evaluations, of `timing.summarise` and of `audit_page.audit_table`.
+    """Table I in long form, a row for each figure: of all evaluations, of time_epochs.py and of `audit_page.audit_table`.
 
-    `group` is a data set's title, or Training time, whose rows have median and quartiles. `paper` is NaN where it has none.
-    `failed`: the classifier fails a check of the audit that casts doubt on this figure; never for an accuracy of 0, which
-    promises nothing. `departs`: where the classifier's training departs from the common one. Raises InputError where an
-    evaluation or a time is missing.
+    `group` is a data set's title, or Training time, whose rows have median and quartiles, or a count without an interval.
+    `paper` is NaN where it has none. `failed`: the classifier fails a check of the audit that casts doubt on this figure; never
+    for an accuracy of 0, which promises nothing. `departs`: where the classifier's training departs from the common one. Raises
+    InputError where an evaluation or a time is missing.
     """
     failed = failed_checks(audit)
     rows = []
@@ -55,6 +55,8 @@ def table_1(evaluations: pd.DataFrame, timing: pd.DataFrame, audit: pd.DataFrame
         for column, name, printed in ((SECONDS, "seconds", seconds), (RATIO, "ratio", relative)):
             quartiles = {"mean": ours[f"{name}_median"], "lower": ours[f"{name}_lower"], "upper": ours[f"{name}_upper"]}
             rows.append({**key, "group": TIME, "column": column, **quartiles, "paper": printed, "failed": False})
+        counted = {"mean": ours["passes"], "lower": float("nan"), "upper": float("nan"), "paper": float("nan")}
+        rows.append({**key, "group": TIME, "column": PASSES, **counted, "failed": False})
     table = pd.DataFrame(rows)
     return table.assign(departs=[labels.departures.get(defense, "") for defense in table["defense"]])
 
@@ -106,6 +108,8 @@ def _doubts(check: Check, column: str) -> bool:
 
 def _cell_text(row: Mapping[str, Any]) -> str:
     """Such as "94.20 ± 0.31 (93.8 to 94.6) [94.21] †": ours, over seeds, its interval, the paper's, the audit's mark."""
+    if row["column"] == PASSES:
+        return f"{row['mean']:g}"
     digits = 2 if row["group"] == TIME else 1
     parts = [f"{row['mean']:.2f}"]
     if pd.notna(row["std"]):
