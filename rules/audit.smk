@@ -2,8 +2,9 @@
 
 Input: the trained models and their evaluations.
 Output: <results>/audits/{dataset}/{defense}.parquet, what each check of one model measured; <results>/transfer/{dataset}.parquet,
-accuracy of each model under the adversarial examples of each, and .findings.parquet, the check on it; <results>/audit.parquet, .md,
-.html, all checks with their verdicts; <results>/transfer.svg, .pdf, .png.
+accuracy of each model under the adversarial examples of each, and .findings.parquet, the check on it; beside both
+.outcomes.parquet, which images withstood these attacks; <results>/audit.parquet, .md, .html, all checks with their verdicts;
+<results>/transfer.svg, .pdf, .png.
 """
 
 
@@ -15,7 +16,8 @@ use rule sweep_bim as audit_model with:
         images="data/{dataset}/t10k-images-idx3-ubyte",
         labels="data/{dataset}/t10k-labels-idx1-ubyte",
     output:
-        "<results>/audits/{dataset}/{defense}.parquet",
+        table="<results>/audits/{dataset}/{defense}.parquet",
+        outcomes="<results>/audits/{dataset}/{defense}.outcomes.parquet",
     log:
         "<results>/logs/audit_model/{dataset}/{defense}.log",
     benchmark:
@@ -31,7 +33,13 @@ use rule sweep_bim as audit_model with:
             trace_iterations=config["evaluation"]["trace_iterations"],
             **config["audit"],
         ),
-        more=lambda wildcards, input: "--evaluations {}".format(shlex.quote(input.evaluations)),
+        more=lambda wildcards, input, output: options(
+            [
+                ("checkpoint", checkpoint_beside(output.table)),
+                ("evaluations", input.evaluations),
+                ("outcomes", output.outcomes),
+            ]
+        ),
 
 
 rule transfer:
@@ -44,6 +52,7 @@ rule transfer:
     output:
         matrix="<results>/transfer/{dataset}.parquet",
         findings="<results>/transfer/{dataset}.findings.parquet",
+        outcomes="<results>/transfer/{dataset}.outcomes.parquet",
     log:
         "<results>/logs/transfer/{dataset}.log",
     benchmark:
@@ -74,6 +83,7 @@ rule transfer:
             --device {params.device:q} \
             --matrix {output.matrix:q} \
             --findings {output.findings:q} \
+            --outcomes {output.outcomes:q} \
             >{log:q} 2>&1
         """
 

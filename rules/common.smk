@@ -32,6 +32,11 @@ FINDINGS = [
     *expand("<results>/audits/{dataset}/{defense}.parquet", dataset=DATASETS, defense=DEFENSES),
     *expand("<results>/transfer/{dataset}.findings.parquet", dataset=DATASETS),
 ]
+# What the audit's own attacks and the transfer leave, as evaluations.
+OUTCOMES = [
+    *expand("<results>/audits/{dataset}/{defense}.outcomes.parquet", dataset=DATASETS, defense=DEFENSES),
+    *expand("<results>/transfer/{dataset}.outcomes.parquet", dataset=DATASETS),
+]
 HISTORIES = expand("<results>/models/{dataset}/{defense}.history.parquet", dataset=DATASETS, defense=DEFENSES)
 
 COMMON = common_settings(config)
@@ -156,6 +161,11 @@ def setting_options(**settings):
 def options(given):
     """Options of a command line, by name."""
     return " ".join("--{} {}".format(name.replace("_", "-"), shlex.quote(value)) for name, value in given)
+
+
+def checkpoint_beside(table):
+    """The checkpoint of the job that makes a Parquet file."""
+    return table.removesuffix(".parquet") + ".checkpoint"
 
 
 def reported(file, category, title):

@@ -14,7 +14,7 @@ rule sweep_bim:
         images="data/{dataset}/t10k-images-idx3-ubyte",
         labels="data/{dataset}/t10k-labels-idx1-ubyte",
     output:
-        "<results>/evaluations/{dataset}/{defense}.sweep.parquet",
+        table="<results>/evaluations/{dataset}/{defense}.sweep.parquet",
     log:
         "<results>/logs/sweep_bim/{dataset}/{defense}.log",
     benchmark:
@@ -44,7 +44,7 @@ rule sweep_bim:
             --settings {params.settings:q} \
             --batch-size {params.batch_size:q} \
             --device {params.device:q} \
-            --output {output:q} \
+            --output {output.table:q} \
             {params.more} \
             >{log:q} 2>&1
         """
@@ -57,7 +57,7 @@ use rule sweep_bim as trace_bim with:
         images="data/{dataset}/t10k-images-idx3-ubyte",
         labels="data/{dataset}/t10k-labels-idx1-ubyte",
     output:
-        "<results>/evaluations/{dataset}/{defense}.trace.parquet",
+        table="<results>/evaluations/{dataset}/{defense}.trace.parquet",
     log:
         "<results>/logs/trace_bim/{dataset}/{defense}.log",
     benchmark:
@@ -66,6 +66,7 @@ use rule sweep_bim as trace_bim with:
         settings=on_test_images(config["evaluation"]["examples"], iterations=config["evaluation"]["trace_iterations"]),
 
 
+# Checkpoints are not declared as outputs, for the reason that rules/train.smk gives.
 use rule sweep_bim as strong with:
     input:
         code=code("src/strong.py"),
@@ -73,7 +74,7 @@ use rule sweep_bim as strong with:
         images="data/{dataset}/t10k-images-idx3-ubyte",
         labels="data/{dataset}/t10k-labels-idx1-ubyte",
     output:
-        "<results>/evaluations/{dataset}/{defense}.strong.parquet",
+        table="<results>/evaluations/{dataset}/{defense}.strong.parquet",
     log:
         "<results>/logs/strong/{dataset}/{defense}.log",
     benchmark:
@@ -84,9 +85,9 @@ use rule sweep_bim as strong with:
         runtime="12h",
     params:
         settings=on_test_images(config["pgd"]["examples"], pgd=PGD),
+        more=lambda wildcards, output: options([("checkpoint", checkpoint_beside(output.table))]),
 
 
-# The checkpoint is not declared as an output, for the reason that rules/train.smk gives.
 use rule sweep_bim as autoattack with:
     input:
         code=code("src/autoattack.py"),
@@ -94,7 +95,7 @@ use rule sweep_bim as autoattack with:
         images="data/{dataset}/t10k-images-idx3-ubyte",
         labels="data/{dataset}/t10k-labels-idx1-ubyte",
     output:
-        "<results>/evaluations/{dataset}/{defense}.autoattack.parquet",
+        table="<results>/evaluations/{dataset}/{defense}.autoattack.parquet",
     log:
         "<results>/logs/autoattack/{dataset}/{defense}.log",
     benchmark:
@@ -109,7 +110,7 @@ use rule sweep_bim as autoattack with:
             **{key: config["autoattack"][key] for key in ("fab_square_examples", "batch_size", "seed")},
         ),
         batch_size=config["autoattack"]["batch_size"],
-        more=lambda wildcards, output: "--checkpoint {}".format(shlex.quote(output[0].removesuffix(".parquet") + ".checkpoint")),
+        more=lambda wildcards, output: options([("checkpoint", checkpoint_beside(output.table))]),
 
 
 rule collect:

@@ -13,7 +13,7 @@ output.
 rule table1:
     input:
         code=code("src/table1.py"),
-        evaluations=EVALUATIONS,
+        evaluations=[*EVALUATIONS, *OUTCOMES],
         timing="<results>/timing.parquet",
         audit="<results>/audit.parquet",
     output:
@@ -60,7 +60,7 @@ use rule table1 as against_paper with:
 use rule table1 as differences with:
     input:
         code=code("src/differences.py"),
-        evaluations=EVALUATIONS,
+        evaluations=[*EVALUATIONS, *OUTCOMES],
     output:
         page("differences", "The paper", "Differences"),
     log:
@@ -102,7 +102,7 @@ use rule table1 as table1_bars with:
 use rule table1 as pareto with:
     input:
         code=code("src/pareto.py"),
-        evaluations=EVALUATIONS,
+        evaluations=[*EVALUATIONS, *OUTCOMES],
         timing="<results>/timing.parquet",
     output:
         "<results>/pareto.parquet",

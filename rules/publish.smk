@@ -25,6 +25,7 @@ PUBLISHED = [
     *expand("{dataset}/{defense}.parquet", dataset=DATASETS, defense=DEFENSES),
     *expand("models/{dataset}/{defense}.history.parquet", dataset=DATASETS, defense=DEFENSES),
     *expand("transfer/{dataset}.parquet", dataset=DATASETS),
+    *(file.removeprefix("<results>/") for file in OUTCOMES),
 ]
 
 

@@ -9,7 +9,7 @@ import torch
 from advtrain.audit.finding import FINDINGS_SCHEMA, proportion
 from advtrain.data.examples import load_examples
 from advtrain.evaluation.pgd import Strong
-from advtrain.evaluation.table import unpack_outcomes
+from advtrain.evaluation.table import EVALUATION_SCHEMA, evaluation_row, unpack_outcomes
 from advtrain.evaluation.transferability import ANY, MATRIX_SCHEMA, transfer
 from advtrain.networks.trained import load_networks
 from advtrain.results.parquet import read_provenance, read_table, write_rows
@@ -29,6 +29,7 @@ from cli.command import FILE, Command, FromJson
 @click.option("--device", required=True, help="auto, cuda, mps or cpu.")
 @click.option("--matrix", required=True, type=FILE, help="Output: accuracy for each source and target, Parquet.")
 @click.option("--findings", required=True, type=FILE, help="Output: the audit's check of each target, Parquet.")
+@click.option("--outcomes", required=True, type=FILE, help="Output: the other models' attacks on each, evaluations, Parquet.")
 def main(
     dataset: str,
     models: dict[str, str],
@@ -40,6 +41,7 @@ def main(
     device: str,
     matrix: Path,
     findings: Path,
+    outcomes: Path,
 ) -> None:
     """Attack each classifier of a data set with the adversarial examples of each; only seeds that all of them have."""
     chosen = prepare_device(device)
@@ -50,23 +52,19 @@ def main(
     rows = []
     for seed in sorted(set.intersection(*(set(of_defense) for of_defense in networks.values()))):
         of_seed = {defense: network[seed] for defense, network in networks.items()}
-        withstood = {defense: outcomes[seed].to(chosen) for defense, outcomes in pgd.items()}
+        withstood = {defense: right[seed].to(chosen) for defense, right in pgd.items()}
         rows += [{"dataset": dataset, "seed": seed, **row} for row in transfer(of_seed, withstood, data, attack)]
     inputs = {defense: read_provenance(Path(path)) for defense, path in evaluations.items()}
     made = made_by({"dataset": dataset, **asdict(settings)}, numerics=numerics(chosen), inputs=inputs)
     write_rows(rows, MATRIX_SCHEMA, matrix, made)
-    found = [
-        {
-            "dataset": dataset,
-            "defense": row["target"],
-            "seed": row["seed"],
-            "check": "transfer_better",
-            **asdict(proportion(row["newly_fooled"], row["examples"])),
-        }
-        for row in rows
-        if row["source"] == ANY
-    ]
+    found, evaluated = [], []
+    for row in (row for row in rows if row["source"] == ANY):
+        model = {"dataset": dataset, "defense": row["target"], "seed": row["seed"]}
+        found.append({**model, "check": "transfer_better", **asdict(proportion(row["newly_fooled"], row["examples"]))})
+        of_others = evaluation_row("transfer", row["right"], epsilon=attack.epsilon, step_size=None, iterations=0)
+        evaluated.append({**model, **of_others, "chance": data.chance})
     write_rows(found, FINDINGS_SCHEMA, findings, made)
+    write_rows(evaluated, EVALUATION_SCHEMA, outcomes, made)
 
 
 def _worst_of_pgd(path: Path) -> dict[int, torch.Tensor]:

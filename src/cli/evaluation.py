@@ -1,5 +1,6 @@
 """The command line that the evaluations of a cell share: a trained model with all its seeds, and test images to attack."""
 
+import contextlib
 import functools
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -15,12 +16,16 @@ from advtrain.evaluation.settings import OnTestImages
 from advtrain.evaluation.table import EVALUATION_SCHEMA, Row
 from advtrain.networks.trained import load_networks
 from advtrain.results import checkpoint
+from advtrain.results.code import code_digest
 from advtrain.results.parquet import write_rows
 from advtrain.results.provenance import Provenance, made_by
 from advtrain.system.device import images_at_once, numerics, prepare_device
 from cli.command import FILE, FromJson
 
 S = TypeVar("S", bound=OnTestImages)
+State = dict[str, Any]
+Resume = Callable[[nn.Module], tuple[State, Callable[[State], None]]]
+"""From a network to how far an earlier run got with it, and a function that saves how far this one got."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +67,40 @@ class Cell(Generic[S]):
     def evaluate(self, attack: Callable[[nn.Module, Examples], Iterator[Row]], *, ensembles: bool = False) -> None:
         """Write the rows that `attack` gives for each seed's network; arguments as of `evaluate_all_seeds`."""
         rows = evaluate_all_seeds(self.networks, self.data, attack, ensembles=ensembles)
-        write_rows(self.named(rows), EVALUATION_SCHEMA, self.output, self.provenance())
+        write_rows(self.evaluations(rows), EVALUATION_SCHEMA, self.output, self.provenance())
+
+    @contextlib.contextmanager
+    def resumable(self, script: str, file: Path, **more: str) -> Iterator[Resume]:
+        """Keep in `file` how far a script got with each network, for a run that is killed; delete it where the block ends well.
+
+        `more` is what its results depend on besides settings, code and images. Raises as `load_if_same`.
+        """
+        identity = checkpoint.identity({**asdict(self.settings), **more}, code_digest(script), self.data.x, self.data.y)
+        states = checkpoint.load_if_same(file, identity) or {}
+
+        def resume(network: nn.Module) -> tuple[State, Callable[[State], None]]:
+            name = checkpoint.tensor_digest(*network.state_dict().values())
+
+            def save(state: State) -> None:
+                states[name] = state
+                checkpoint.save_state(file, identity, states)
+
+            return states.get(name, {}), save
+
+        yield resume
+        file.unlink(missing_ok=True)
+
+    def evaluations(self, rows: list[Row]) -> list[Row]:
+        """Rows of the evaluation table with the columns that say which cell they are about, and with that of chance."""
+        chance = {examples: self.data.first(examples).chance for examples in {row["examples"] for row in rows}}
+        return self.named([{**row, "chance": chance[row["examples"]]} for row in rows])
 
     def named(self, rows: list[Row]) -> list[Row]:
         """The rows with the columns that say which cell they are about."""
         return [{"dataset": self.dataset, "defense": self.defense, **row} for row in rows]
+
+
+checkpoint_option = click.option("--checkpoint", required=True, type=FILE, help="Where to resume; deleted at the end.")
 
 
 def cell_options(kind: type[S]) -> Callable[[Callable[..., None]], Callable[..., None]]:

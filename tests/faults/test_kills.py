@@ -25,7 +25,7 @@ MOMENTS = {
         "after .pt 1",
     ),
     "sweep_bim": ("before projection 7",),
-    "strong": ("before .parquet 1",),
+    "strong": ("after .checkpoint 1", "half .checkpoint 2", "before .parquet 1"),
     "autoattack": ("half .checkpoint 2", "after .checkpoint 3", "half .parquet 1"),
     "collect": ("half .parquet 1", "after .parquet 1"),
 }

@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from advtrain.attacks.pgd import Pgd
 from advtrain.audit import measure
-from advtrain.audit.criteria import CHECKS, FAIL, PASS
-from advtrain.audit.measure import MEASURES, Audit, AuditedModel
+from advtrain.audit.criteria import CHECKS, FAIL, PASS, WARN
+from advtrain.audit.measure import MEASURES, Audit, AuditedModel, measure_all
 from advtrain.data.examples import Examples
 from advtrain.evaluation.paper_attacks import FixedStep, Sweep, Trace, sweep_bim, trace_bim
 from advtrain.evaluation.pgd import PgdSettings, strong
 from advtrain.evaluation.table import evaluation_row, unpack_outcomes
+from advtrain.networks.plain import NETWORKS, initialise, new_network
 from synthetic import synthetic_images
 
 IMAGES = 500
@@ -25,7 +26,7 @@ SWEEP = Sweep(**ON_IMAGES, iterations=(), fixed_step=FixedStep(divisor=10, itera
 TRACE = Trace(**ON_IMAGES, iterations=4)
 AUDIT = Audit(
     **ON_IMAGES,
-    pgd=PgdSettings(iterations=20, step_factor=2.5, restarts=2, seed=0),
+    pgd=PgdSettings(iterations=20, step_factor=1.0, restarts=2, seed=0),
     trace_iterations=TRACE.iterations,
     square_queries=100,
     noise_draws=2,
@@ -205,8 +206,8 @@ def test_noise_is_uniform_and_of_signs_and_the_worst_counts(sound: AuditedModel,
         ("above_zero_at_one", lambda pgd: 0.1 if pgd.epsilon == 1 else 0.0),
         ("iterations_not_enough", lambda pgd: 0.1 if pgd.iterations == 40 else 0.2),
         ("iterations_not_enough", lambda pgd: 0.3 if pgd.iterations == 40 else 0.2),
-        ("step_size_matters", lambda pgd: 0.3 if pgd.step_size == 0.1 else 0.2),
-        ("step_size_matters", lambda pgd: 0.1 if pgd.step_size == 0.05 else 0.2),
+        ("step_size_matters", lambda pgd: 0.3 if pgd.step_size == 0.4 else 0.2),
+        ("step_size_matters", lambda pgd: 0.1 if pgd.step_size == 0.1 else 0.2),
     ],
 )
 def test_what_a_variant_of_pgd_gives_is_seen(
@@ -219,12 +220,12 @@ def test_what_a_variant_of_pgd_gives_is_seen(
 @pytest.mark.parametrize(
     ("check", "variants"),
     [
-        ("budget_not_monotone", [{"epsilon": epsilon, "step_size": epsilon / 8} for epsilon in (0.1, 0.3, 0.4, 0.5)]),
+        ("budget_not_monotone", [{"epsilon": epsilon, "step_size": epsilon} for epsilon in (0.1, 0.3, 0.4, 0.5)]),
         ("longer_pgd_better", [{"iterations": 40}]),
-        ("other_step_better", [{"step_size": 0.05}, {"step_size": 0.1}]),
+        ("other_step_better", [{"step_size": 0.1}, {"step_size": 0.4}]),
     ],
 )
-def test_pgd_is_varied_by_one_restart_of_larger_budgets_more_iterations_and_larger_steps(
+def test_pgd_is_varied_by_one_restart_of_larger_budgets_more_iterations_and_other_steps(
     check: str, variants: list[dict[str, float]], sound: AuditedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A larger budget has a larger step; PGD's own, 0.2, has been evaluated."""
@@ -233,6 +234,51 @@ def test_pgd_is_varied_by_one_restart_of_larger_budgets_more_iterations_and_larg
     MEASURES[check](replace(sound))
     for pgd, variant in zip(asked, variants, strict=True):
         assert asdict(pgd) == pytest.approx({**asdict(PGD), "restarts": 1, **variant})
+
+
+def test_chance_is_the_share_of_the_commonest_label(data: Examples, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 500 images, 150 have label 0 and the others ten less than 50 each: always 0 is right on 30%."""
+    y = torch.cat([torch.zeros(150, dtype=torch.int64), torch.arange(IMAGES - 150) % 9 + 1])
+    model = AuditedModel(Prototypes(data), Examples(data.x, y), [], AUDIT, batch_size=250)
+    for right, expected in ((150, PASS), (151, WARN), (250, FAIL)):
+        monkeypatch.setattr(AuditedModel, "correct_after", lambda model, pgd, right=right: np.arange(IMAGES) < right)
+        assert verdict("above_chance_at_half", model) == expected
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("check", ["not_logits", "not_deterministic", "not_batch_invariant"])
+def test_our_own_networks_answer_in_logits_the_same_twice_and_in_every_batch(check: str, network: str, data: Examples) -> None:
+    ours = new_network(network)
+    initialise(ours, torch.Generator().manual_seed(0))
+    assert verdict(check, AuditedModel(ours, data.first(64), [], AUDIT, batch_size=40)) == PASS
+
+
+def test_what_withstood_the_audit_s_attacks_is_left_as_rows_of_evaluations(sound: AuditedModel) -> None:
+    """An image counts as right if it withstood PGD before."""
+    model = replace(sound)
+    found = dict(measure_all(model, state={}, save=lambda state: None))
+    rows = {row["attack"]: row for row in model.attack_rows()}
+    after = {"square": "gradient_free_better", "noise": "noise_better", "longer_pgd": "longer_pgd_better"}
+    assert set(rows) == {f"{attack}_after_pgd" for attack in (*after, "half_step", "twice_step")}
+    for attack, check in after.items():
+        fooled = sound.evaluated("pgd", loss="worst").sum() - rows[f"{attack}_after_pgd"]["correct"]
+        assert fooled / IMAGES == pytest.approx(found[check].value)
+
+
+def test_a_run_killed_after_any_check_resumes_there_and_finds_the_same(
+    sound: AuditedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, saved = replace(sound), [{}]
+    expected = list(measure_all(whole, state={}, save=saved.append))
+    counted: list[str] = []
+    counting = {check: lambda model, check=check: counted.append(check) or MEASURES[check](model) for check in MEASURES}
+    monkeypatch.setattr(measure, "MEASURES", counting)
+    for done in range(0, len(saved), 5):
+        counted.clear()
+        model = replace(sound)
+        assert list(measure_all(model, state=saved[done], save=lambda state: None)) == expected
+        assert counted == list(MEASURES)[done:]
+        assert model.attack_rows() == whole.attack_rows()
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 0.0])

@@ -5,7 +5,7 @@ import itertools
 import pandas as pd
 import pytest
 
-from advtrain.audit.criteria import CHECKS, FAIL, PASS, WARN
+from advtrain.audit.criteria import CHECKS, FAIL, PASS, PGD, WARN
 from advtrain.report.audit_page import audit_of_the_paper, audit_table, failed_checks, failures_in_words, overview, page
 from advtrain.report.pages import to_html, to_markdown
 from advtrain.system.errors import InputError
@@ -62,6 +62,7 @@ def test_one_seed_that_fails_makes_the_cell_fail() -> None:
     table = audit_table(findings(label_leaking=0.1, noise_better=0.2))
     assert failed_checks(table) == {("mnist", "atda", "noise_better"), ("mnist", "atda", "label_leaking")}
     assert failures_in_words(table, LABELS) == "Noise better: ATDA on MNIST. Label leaking: ATDA on MNIST"
+    assert failures_in_words(table, LABELS, [PGD]) == "Noise better: ATDA on MNIST"
     assert failures_in_words(audit_table(findings()), LABELS) == ""
 
 

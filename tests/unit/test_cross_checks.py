@@ -9,6 +9,7 @@ import torch
 import torchattacks
 from torch import Tensor, nn
 
+from advtrain.attacks import pgd as module
 from advtrain.attacks.gradient import bim, cross_entropy, fgsm, input_gradient, margin
 from advtrain.attacks.pgd import pgd
 from advtrain.networks.plain import initialise, predict, small_cnn
@@ -95,10 +96,11 @@ def test_bim_is_theirs(oracle: Oracle, network: nn.Module, x: Tensor, y: Tensor,
 
 
 @pytest.mark.parametrize(("epsilon", "head_start"), [(0.3, 0.5), (0.2, 0.4)])
-def test_pgd_without_a_random_start_is_theirs(
-    oracle: Oracle, network: nn.Module, x: Tensor, epsilon: float, head_start: float
+def test_pgd_of_equal_steps_without_a_random_start_is_theirs(
+    oracle: Oracle, network: nn.Module, x: Tensor, epsilon: float, head_start: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Theirs of 0 to N steps are the iterates; ours takes the first that fools the model, else the last if it is the worst."""
+    monkeypatch.setattr(module, "falling_steps", lambda step_size, iterations: [step_size] * iterations)
     with torch.no_grad():
         network[-1].bias[0] += head_start  # so that some images withstand
     y = torch.zeros(len(x), dtype=torch.int64)

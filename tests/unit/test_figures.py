@@ -82,7 +82,7 @@ def test_lines_of_one_seed_have_no_band() -> None:
 @pytest.fixture
 def bars() -> Figure:
     rows = [
-        {"defense": d, "title": t, "group": g, "column": c, "mean": m, "paper": m + 1, **spread}
+        {"defense": d, "title": t, "group": g, "column": c, "mean": m, "paper": m + 1, "chance": 12, **spread}
         for d, t in LABELS.defenses.items()
         for g, c, m, seeds in (("MNIST", "FGSM", 90.0, 3), ("MNIST", "BIM(10)", 80.0, 1), (TIME, RATIO, 1.2, float("nan")))
         for spread in [{"lower": m - 2, "upper": m + 1, "seeds": seeds}]
@@ -99,6 +99,12 @@ def test_bars_show_the_means_with_their_intervals_over_seeds_and_the_paper_s_fig
     assert (fgsm, bim10) == ([88.0, 91.0], [])
     marks = [line for line in bars.axes[0].lines if line.get_marker() == "D"]
     assert [list(line.get_ydata()) for line in marks] == [[91.0, 81.0]] * 3
+
+
+def test_the_dotted_line_is_at_the_share_of_the_commonest_label(figure: Figure, bars: Figure) -> None:
+    for axis in (*figure.axes, bars.axes[0]):
+        (dotted,) = (line for line in axis.lines if line.get_linestyle() == ":")
+        assert list(dotted.get_ydata()) == [12, 12]
 
 
 def test_bars_of_single_adv_are_blue_and_of_iter_adv_green_and_hatches_tell_in_grey(bars: Figure) -> None:

@@ -14,7 +14,7 @@ from advtrain.report.paper_comparison import (
     count,
     page,
 )
-from advtrain.report.table_one import MARK
+from advtrain.report.table_one import MARK, WEAK
 from evaluated import labels_of
 
 
@@ -109,3 +109,4 @@ def test_the_page_has_the_paper_s_ours_with_the_interval_and_the_difference_with
     assert fashion.loc["Proposed", "BIM(30)"] == "66.03 → 71.12 (66.2 to 76.1), +5.09, above"
     assert time.loc["Proposed", RATIO] == "1.09 → 1.00 (0.98 to 1.02), -0.09"
     assert MARK in last.text
+    assert WEAK in note.text

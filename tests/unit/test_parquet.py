@@ -34,7 +34,7 @@ def test_rows_read_back_as_they_were_written(tmp_path_factory: pytest.TempPathFa
 @given(st.lists(st.booleans(), min_size=1, max_size=40))
 def test_a_row_of_the_evaluation_table_tells_which_examples_were_right(right: list[bool]) -> None:
     row = evaluation_row("bim", np.array(right), epsilon=0.3, step_size=None, iterations=10)
-    assert row.keys() | {"dataset", "defense", "seed"} == set(EVALUATION_SCHEMA.names)
+    assert row.keys() | {"dataset", "defense", "seed", "chance"} == set(EVALUATION_SCHEMA.names)
     assert unpack_outcomes(row["outcomes"], len(right)).tolist() == right
     assert (row["examples"], row["correct"], row["iterate"]) == (len(right), sum(right), 10)
     assert row["accuracy"] == pytest.approx(sum(right) / len(right))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from advtrain.attacks import pgd as module
 from advtrain.attacks.gradient import LOSSES, cross_entropy, input_gradient, margin
-from advtrain.attacks.pgd import Attacked, Pgd, pgd, random_starts
+from advtrain.attacks.pgd import Attacked, Pgd, falling_steps, pgd, random_starts
 from advtrain.data.examples import Examples
 from advtrain.evaluation.pgd import strong
 from advtrain.evaluation.table import unpack_outcomes
@@ -102,14 +102,29 @@ def test_an_image_is_fooled_by_any_iterate_and_by_its_start() -> None:
             wrong = (level > 0.45) & (level < 0.5)
             return torch.stack([level, 2.0 * wrong], dim=1)
 
-    attacked = attack_levels(levels(0.58, 0.68, 0.58), [levels(0.58, 0.68, 0.48)], 0.1, iterations=4, model=Band())
+    attacked = attack_levels(levels(0.58, 0.655, 0.58), [levels(0.58, 0.655, 0.48)], 0.1, iterations=4, model=Band())
     assert torch.allclose(attacked.x_adv, levels(0.48, 0.48, 0.48), atol=1e-6)
     assert not attacked.robust[-1].any()
 
 
 def test_the_last_iterate_is_looked_at() -> None:
-    assert attack_levels(levels(0.75), [levels(0.75)], 0.1, iterations=2).robust.tolist() == [[True], [True]]
-    assert attack_levels(levels(0.75), [levels(0.75)], 0.1, iterations=3).robust.tolist() == [[True], [False]]
+    assert attack_levels(levels(0.65), [levels(0.65)], 0.1, iterations=1).robust.tolist() == [[True], [True]]
+    assert attack_levels(levels(0.65), [levels(0.65)], 0.11, iterations=2).robust.tolist() == [[True], [False]]
+
+
+def test_the_steps_fall_in_a_line_from_the_first_and_one_more_would_be_0() -> None:
+    assert falling_steps(0.4, 4) == pytest.approx([0.4, 0.3, 0.2, 0.1])
+    seen: list[float] = []
+
+    class Watched(Threshold):
+        """Never fooled: always sure of 0."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            seen.append(x.flatten()[0].item())
+            return super().forward(x) + torch.tensor([9.0, 0.0])
+
+    attack_levels(levels(0.9), [levels(0.9)], 0.1, iterations=4, model=Watched())
+    assert seen[1:] == pytest.approx([0.9, 0.8, 0.725, 0.675, 0.65]), "after the clean images, each iterate"
 
 
 def test_an_image_that_left_as_fooled_counts_as_fooled_even_if_a_fuller_batch_rounds_otherwise() -> None:
@@ -120,7 +135,7 @@ def test_an_image_that_left_as_fooled_counts_as_fooled_even_if_a_fuller_batch_ro
             level = x.flatten(1).sum(dim=1) + 1e-6 * len(x)
             return torch.stack([level - 0.5, torch.zeros_like(level)], dim=1)
 
-    x = levels(0.55, 0.6999975, 0.9)
+    x = levels(0.55, 0.5 + 0.1 + 0.2 / 3 - 2.5e-6, 0.9)
     assert attack_levels(x, [x], 0.1, iterations=3, model=Rounds()).robust[-1].tolist() == [False, False, True]
 
 
@@ -203,3 +218,20 @@ def test_strong_has_each_loss_after_one_restart_and_all_and_the_worst_of_both_im
         assert (row["iterations"], row["iterate"]) == (4, 4)
     once = strong(Threshold(), examples.first(5), dataclasses.replace(ATTACK, restarts=1))
     assert [(row["loss"], row["restarts"]) for row in once] == [("cross_entropy", 1), ("margin", 1), ("worst", 2)]
+
+
+def test_a_run_that_was_killed_between_the_losses_ends_with_the_same_rows() -> None:
+    class Bright(nn.Module):
+        """Says 0 where an image is bright on average, else 1."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            return Threshold()(x.mean(dim=(1, 2, 3), keepdim=True))
+
+    data = Examples(levels(0.55, 0.65, 0.9).expand(3, 1, 28, 28).contiguous(), torch.zeros(3, dtype=torch.int64))
+    attack, saved = dataclasses.replace(ATTACK, step_size=0.2), list[dict[str, Tensor]]()
+    whole = list(strong(Bright(), data, attack, save=saved.append))
+    assert whole[-1]["correct"] == 1, "0.55 and 0.65 are within 0.2 of 0.5"
+    assert [list(state) for state in saved] == [["cross_entropy"], ["cross_entropy", "margin"]]
+    resumed: list[dict[str, Tensor]] = []
+    assert list(strong(Bright(), data, attack, state=saved[0], save=resumed.append)) == whole
+    assert [list(state) for state in resumed] == [["cross_entropy", "margin"]], "the first is not attacked again"

@@ -103,6 +103,7 @@ def test_the_schema_describes_every_key_and_has_none_that_nothing_uses() -> None
         ({"defenses": {"proposed": {"training": {"epochs": 30}}}}, "defenses.proposed.training", "30"),
         ({"pgd": {"restarts": 1}}, "pgd.restarts", "2"),
         ({"pgd": {"step_size": 0.01}}, "pgd", "step_factor"),
+        ({"pgd": {"step_factor": 2.5}}, "pgd.step_factor", "2.5"),
         ({"pgd": {"examples": 10_001}}, "pgd.examples", "10001"),
         ({"autoattack": {"apgd_examples": 10_001}}, "autoattack.apgd_examples", "10001"),
         ({"autoattack": {"apgd_examples": 999}}, "autoattack.fab_square_examples", "999"),

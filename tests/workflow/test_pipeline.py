@@ -3,12 +3,13 @@
 import re
 from collections import Counter
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 from PIL import Image
 
-from advtrain.evaluation.table import EVALUATION_SCHEMA
+from advtrain.evaluation.table import EVALUATION_SCHEMA, unpack_outcomes
 from advtrain.report.verdicts import Verdict
 from advtrain.results import checkpoint
 from advtrain.results.parquet import read_provenance, read_table
@@ -68,6 +69,25 @@ def test_every_cell_has_every_evaluation_of_every_seed_once(finished_run: Worksp
         assert (table["accuracy"] == table["correct"] / table["examples"]).all()
         epsilon = CONFIG["datasets"][dataset]["epsilon"]
         assert (table.loc[table["attack"] != "clean", "epsilon"] == epsilon).all()
+
+
+def test_the_strongest_figure_is_of_the_images_that_withstood_the_cell_s_attacks_the_audit_s_and_the_transfer(
+    finished_run: Workspace,
+) -> None:
+    own, audit = (read(finished_run, f"{folder}mnist/proposed{kind}") for folder, kind in (("", ""), ("audits/", ".outcomes")))
+    others = read(finished_run, "transfer/mnist.outcomes").query("defense == 'proposed'")
+    assert list(others.columns) == list(audit.columns) == EVALUATION_SCHEMA.names
+    after_pgd = ("longer_pgd", "half_step", "twice_step", "square", "noise")
+    assert Counter(audit["attack"]) == Counter({f"{attack}_after_pgd": 2 for attack in after_pgd})
+    assert list(zip(others["attack"], others["seed"], strict=True)) == [("transfer", 0), ("transfer", 1)]
+    everything = pd.concat([own, audit, others])
+    assert everything["chance"].between(0.1, 0.5).all()
+    withstood = [
+        np.logical_and.reduce([unpack_outcomes(row.outcomes, row.examples)[:2] for row in rows.itertuples()]).mean()
+        for _, rows in everything.groupby("seed")
+    ]
+    row = read(finished_run, "table1").query("defense == 'proposed' and column == 'Strongest'").iloc[0]
+    assert (row["mean"], row["examples"]) == (pytest.approx(100 * np.mean(withstood)), 2)
 
 
 def test_models_hold_all_seeds_and_histories_a_row_for_each_epoch(finished_run: Workspace) -> None:

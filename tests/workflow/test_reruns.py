@@ -10,8 +10,8 @@ from workspace import DATASETS, DEFENSES, Job, Workspace
 
 EVALUATED_BY = ("sweep_bim", "trace_bim", "strong", "autoattack", "collect", "audit_model")
 FROM_TABLE_1 = {"table1", "table1_bars", "headline", "against_paper", "cost"}
-FROM_AUDIT = {"audit", *FROM_TABLE_1}
-FROM_EVALUATIONS = {"figure1", "figure2", "pareto", "transfer_map", "differences", "claims", *FROM_AUDIT}
+FROM_AUDIT = {"audit", "differences", "pareto", *FROM_TABLE_1}
+FROM_EVALUATIONS = {"figure1", "figure2", "transfer_map", "claims", *FROM_AUDIT}
 FROM_TIMING = {"time_epochs", "pareto", "claims", *FROM_TABLE_1}
 FROM_TRAININGS = {"histories", "cost"}
 

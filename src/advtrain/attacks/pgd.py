@@ -1,6 +1,6 @@
 """PGD: projected gradient descent from random starts, the worst case over all restarts and iterates of each image."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,7 +13,7 @@ from advtrain.fast.choice import frozen
 from advtrain.networks.plain import predict, predict_all
 
 Step = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
-"""From an iterate, with its images and labels, to the next iterate and the logits of the first: `ascend`."""
+"""From an iterate, with its images and labels, to the next iterate and the logits of the first: `ascend` of some length."""
 
 
 @dataclass(frozen=True)
@@ -42,23 +42,34 @@ def pgd(
 
     An image that the model gets wrong without an attack is not robust; one that is fooled once is not attacked again. The
     images x [n, C, H, W] go through the model `batch_size` at once, which does not change the result. The attack ascends
-    `loss`, one of `LOSSES`; epsilon and step size are in the images' units. Each restart starts at one of `starts`, points
-    [n, C, H, W] within the budget: `random_starts`, or [x]. Raises as `check_budget`.
+    `loss`, one of `LOSSES`; epsilon and step size are in the images' units. `step_size` is that of the first step; the others
+    are those of `falling_steps`. Each restart starts at one of `starts`, points [n, C, H, W] within the budget:
+    `random_starts`, or [x]. Raises as `check_budget`.
     """
     check_budget(epsilon, step_size, iterations)
     model = frozen(model)
-    step = partial(ascend, model, loss=loss, epsilon=epsilon, step_size=step_size)
+    sizes = falling_steps(step_size, iterations)
+    steps = [partial(ascend, model, loss=loss, epsilon=epsilon, step_size=size) for size in sizes]
     clean = predict_all(model, x, batch_size)
     x_adv, highest, robust = x.clone(), margin(clean, y), [clean.argmax(dim=1) == y]
     for start in starts:
         robust.append(robust[-1].clone())
         standing = robust[-1].nonzero().squeeze(1)
         for index in standing.split(batch_size) if len(standing) else ():
-            reached, fooled, reached_margin = _until_fooled(model, step, start[index], x[index], y[index], iterations)
+            reached, fooled, reached_margin = _until_fooled(model, steps, start[index], x[index], y[index])
             worse = fooled | (reached_margin > highest[index])
             x_adv[index[worse]], highest[index[worse]] = reached[worse], reached_margin[worse]
             robust[-1][index] = ~fooled
     return Attacked(x_adv, torch.stack(robust))
+
+
+def falling_steps(step_size: float, iterations: int) -> list[float]:
+    """Lengths of `iterations` steps that fall in a line: the first is `step_size`, and one more would be 0.
+
+    Large steps find the region, small ones its highest point, which a step of one size jumps over (Croce and Hein 2020 halve
+    APGD's for the same reason).
+    """
+    return [step_size * (1 - i / iterations) for i in range(iterations)]
 
 
 def random_starts(x: Tensor, *, epsilon: float, restarts: int, generator: torch.Generator) -> Iterator[Tensor]:
@@ -72,14 +83,14 @@ def random_starts(x: Tensor, *, epsilon: float, restarts: int, generator: torch.
 
 
 def _until_fooled(
-    model: nn.Module, step: Step, start: Tensor, x: Tensor, y: Tensor, iterations: int
+    model: nn.Module, steps: Sequence[Step], start: Tensor, x: Tensor, y: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The first iterate from `start` on that fools the model, or the last one; whether it fools; and its margin.
 
     An image that fools the model counts as fooled, even if the last pass, in a fuller batch, rounds to the other side.
     """
     x_adv, fooled, active = start.clone(), torch.ones_like(y, dtype=torch.bool), torch.arange(len(y), device=y.device)
-    for _ in range(iterations):
+    for step in steps:
         moved, logits = step(x_adv[active], x[active], y[active])
         right = logits.argmax(dim=1) == y[active]
         active = active[right]
@@ -98,7 +109,7 @@ class Pgd:
     epsilon: float
     """Radius of the budget."""
     step_size: float
-    """Length of a step per pixel."""
+    """Length of the first step per pixel; the others fall to 0."""
     iterations: int
     """Steps of a restart."""
     restarts: int
@@ -107,6 +118,13 @@ class Pgd:
     """Draws the starts: the same for each loss, and the first ones the same whatever their number."""
     batch_size: int
     """Images attacked at once; the result does not depend on it."""
+
+    def walk(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        """Where the steps on the cross-entropy lead from the images x [B, C, H, W] themselves, not stopped when they fool."""
+        model, x_adv = frozen(model), x
+        for size in falling_steps(self.step_size, self.iterations):
+            x_adv, _ = ascend(model, x_adv, x, y, epsilon=self.epsilon, step_size=size)
+        return x_adv
 
     def attack(self, model: nn.Module, data: Examples, loss: str) -> Attacked:
         """Attack all examples on one of `LOSSES`."""

@@ -7,9 +7,10 @@ Sources: Carlini et al. 2019, "On evaluating adversarial robustness"; Athalye et
 import inspect
 import itertools
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,11 +21,11 @@ from advtrain.attacks.gradient import bim_steps, exact_cross_entropy, input_grad
 from advtrain.attacks.pgd import Pgd
 from advtrain.attacks.square import square
 from advtrain.audit.finding import Finding, difference, share_of
-from advtrain.data.examples import CLASSES, Examples
+from advtrain.data.examples import Examples
 from advtrain.evaluation.outcomes import batches, share
 from advtrain.evaluation.pgd import PgdSettings
 from advtrain.evaluation.settings import OnTestImages
-from advtrain.evaluation.table import Row, unpack_outcomes
+from advtrain.evaluation.table import Row, evaluation_row, unpack_outcomes
 from advtrain.networks.plain import predict, predict_all
 
 
@@ -55,6 +56,8 @@ class AuditedModel:
     batch_size: int
     outcomes: dict[Pgd, NDArray[np.bool_]] = field(default_factory=dict, init=False, repr=False)
     """Under variants of PGD so far; some checks share one."""
+    withstood: dict[str, NDArray[np.bool_]] = field(default_factory=dict, init=False, repr=False)
+    """By attack of the audit so far, the images that withstood all restarts of PGD on both losses, and then this one too."""
 
     @property
     def pgd(self) -> Pgd:
@@ -84,14 +87,20 @@ class AuditedModel:
         """The model's answers [n, K] to images [n, 1, 28, 28]."""
         return predict_all(self.network, x, self.batch_size)
 
-    def newly_fooled(self, attack: Callable[[Tensor, Tensor], Tensor]) -> Finding:
+    def attack_rows(self) -> list[Row]:
+        """What `withstood` holds, as rows of the evaluation table."""
+        rows = self.withstood.items()
+        return [evaluation_row(name, right, epsilon=self.audit.epsilon, step_size=None, iterations=0) for name, right in rows]
+
+    def newly_fooled(self, name: str, attack: Callable[[Tensor, Tensor], Tensor]) -> Finding:
         """The images that withstood every restart of PGD on both losses, but not `attack`, which moves them all at once."""
-        flags = self.evaluated("pgd", loss="worst")
-        index = torch.from_numpy(flags.nonzero()[0]).to(self.data.y.device)
+        standing = self.evaluated("pgd", loss="worst")
+        still = self.withstood[name] = standing.copy()
+        index = torch.from_numpy(standing.nonzero()[0]).to(self.data.y.device)
         if len(index):
             x, y = self.data.x[index], self.data.y[index]
-            flags[flags] = (self.logits(attack(x, y)).argmax(dim=1) != y).cpu().numpy()
-        return share_of(flags)
+            still[standing] = (self.logits(attack(x, y)).argmax(dim=1) == y).cpu().numpy()
+        return share_of(standing & ~still)
 
 
 def stronger_single_step(model: AuditedModel) -> Finding:
@@ -117,9 +126,9 @@ def budget_not_monotone(model: AuditedModel) -> Finding:
 
 
 def above_chance_at_half(model: AuditedModel) -> Finding:
-    """Accuracy above chance at epsilon 0.5, where every image can become the same grey one."""
+    """Accuracy above that of always answering the commonest label, at epsilon 0.5: every image can become the same grey one."""
     found = share_of(model.correct_after(model.pgd_at(0.5)))
-    return replace(found, value=found.value - 1 / CLASSES)
+    return replace(found, value=found.value - model.data.chance)
 
 
 def above_zero_at_one(model: AuditedModel) -> Finding:
@@ -128,23 +137,24 @@ def above_zero_at_one(model: AuditedModel) -> Finding:
 
 
 def iterations_not_enough(model: AuditedModel) -> Finding:
-    """Change of accuracy under one restart of PGD, to either side, when its iterations double at the same step."""
+    """Change of accuracy under one restart of PGD, to either side, when its iterations double from the same first step on."""
     return _change(model, replace(model.pgd, iterations=2 * model.pgd.iterations))
 
 
 def step_size_matters(model: AuditedModel) -> Finding:
-    """Largest change of accuracy under one restart of PGD, to either side, with two or four times the step."""
+    """Largest change of accuracy under one restart of PGD, to either side, with half or twice the step."""
     return _largest(_change(model, variant) for variant in _other_steps(model.pgd))
 
 
 def longer_pgd_better(model: AuditedModel) -> Finding:
     """Images that one restart of PGD with twice the iterations fools, and PGD with all its restarts and losses does not."""
-    return _newly_fooled_by(model, replace(model.pgd, iterations=2 * model.pgd.iterations))
+    return _newly_fooled_by(model, "longer_pgd_after_pgd", replace(model.pgd, iterations=2 * model.pgd.iterations))
 
 
 def other_step_better(model: AuditedModel) -> Finding:
-    """The same with two or four times PGD's step, whichever fools more."""
-    return _largest(_newly_fooled_by(model, variant) for variant in _other_steps(model.pgd))
+    """The same with half or twice PGD's step, whichever fools more."""
+    names = ("half_step_after_pgd", "twice_step_after_pgd")
+    return _largest(_newly_fooled_by(model, *variant) for variant in zip(names, _other_steps(model.pgd), strict=True))
 
 
 def restarts_matter(model: AuditedModel) -> Finding:
@@ -171,7 +181,7 @@ def gradient_free_better(model: AuditedModel) -> Finding:
         generator=torch.Generator().manual_seed(model.pgd.seed),
         batch_size=model.batch_size,
     )
-    return model.newly_fooled(attack)
+    return model.newly_fooled("square_after_pgd", attack)
 
 
 def autoattack_better(model: AuditedModel) -> Finding:
@@ -195,7 +205,7 @@ def noise_better(model: AuditedModel) -> Finding:
                 worst = torch.where(fooled.view(-1, 1, 1, 1), tried, worst)
         return worst
 
-    return model.newly_fooled(worst_noise)
+    return model.newly_fooled("noise_after_pgd", worst_noise)
 
 
 def zero_gradients(model: AuditedModel) -> Finding:
@@ -250,6 +260,22 @@ MEASURES: dict[str, Callable[[AuditedModel], Finding]] = {
 """Every check of one model by name: the functions above. Transfer takes several models: `transferability.transfer`."""
 
 
+State = dict[str, Any]
+"""`findings`, the fields of each `Finding` by check; and `withstood`, as an `AuditedModel` has it, but tensors."""
+
+
+def measure_all(model: AuditedModel, *, state: State, save: Callable[[State], None]) -> Iterator[tuple[str, Finding]]:
+    """Each check of one model, with what it found. `save` gets the state after each; a run resumes from one, as `state`."""
+    findings = dict(state.get("findings", {}))
+    model.withstood.update({name: right.numpy() for name, right in state.get("withstood", {}).items()})
+    for check, measure in MEASURES.items():
+        if check not in findings:
+            findings[check] = asdict(measure(model))
+            withstood = {name: torch.from_numpy(right) for name, right in model.withstood.items()}
+            save({"findings": dict(findings), "withstood": withstood})
+        yield check, Finding(**findings[check])
+
+
 def _right_after_exact_bim(model: AuditedModel, iterations: int) -> NDArray[np.bool_]:
     """Outcomes of BIM(N) on `exact_cross_entropy`, N = `iterations`; with one it is FGSM."""
     budget = {"epsilon": model.audit.epsilon, "step_size": model.audit.epsilon / iterations}
@@ -261,8 +287,7 @@ def _right_after_exact_bim(model: AuditedModel, iterations: int) -> NDArray[np.b
 
 
 def _other_steps(pgd: Pgd) -> list[Pgd]:
-    """Larger steps: with half of it the whole walk could not cross the budget from one side to the other."""
-    return [replace(pgd, step_size=factor * pgd.step_size) for factor in (2.0, 4.0)]
+    return [replace(pgd, step_size=factor * pgd.step_size) for factor in (0.5, 2.0)]
 
 
 def _change(model: AuditedModel, variant: Pgd) -> Finding:
@@ -271,9 +296,9 @@ def _change(model: AuditedModel, variant: Pgd) -> Finding:
     return replace(change, value=abs(change.value))
 
 
-def _newly_fooled_by(model: AuditedModel, variant: Pgd) -> Finding:
+def _newly_fooled_by(model: AuditedModel, name: str, variant: Pgd) -> Finding:
     once = replace(variant, restarts=1)
-    return model.newly_fooled(lambda x, y: once.attack(model.network, Examples(x, y), "cross_entropy").x_adv)
+    return model.newly_fooled(name, lambda x, y: once.attack(model.network, Examples(x, y), "cross_entropy").x_adv)
 
 
 def _largest(findings: Iterable[Finding]) -> Finding:

@@ -39,6 +39,11 @@ class Examples:
         """Count the images."""
         return len(self.y)
 
+    @property
+    def chance(self) -> float:
+        """Accuracy of who looks at no image and always answers the commonest label."""
+        return int(self.y.cpu().bincount().max()) / len(self)
+
     def to(self, device: torch.device) -> "Examples":
         """The same examples on `device`."""
         return Examples(self.x.to(device), self.y.to(device))

@@ -12,9 +12,10 @@ STRING, INT, FLOAT = pa.string(), pa.int64(), pa.float64()
 EVALUATION_SCHEMA = pa.schema(
     {"dataset": STRING, "defense": STRING, "seed": INT, "attack": STRING, "loss": STRING, "epsilon": FLOAT}
     | {"step_size": FLOAT, "iterations": INT, "iterate": INT, "restarts": INT}
-    | {"examples": INT, "correct": INT, "accuracy": FLOAT, "outcomes": pa.binary()}
+    | {"examples": INT, "correct": INT, "accuracy": FLOAT, "chance": FLOAT, "outcomes": pa.binary()}
 )
-"""Columns of the evaluation table, one row a figure: `correct` of `examples` were right after iterate `iterate`.
+"""Columns of the evaluation table, one row a figure: `correct` of `examples` were right after iterate `iterate`. Of an attack
+whose steps fall `step_size` is the first one. `chance` is the share of the commonest label among these examples.
 
 `outcomes` tells which: a bit for each example, in the order that the configuration's `subset_seed` draws, so that rows can be
 compared example by example (`unpack_outcomes`). A row over fewer examples is about the first of them.
@@ -32,7 +33,7 @@ def evaluation_row(
     loss: str = "cross_entropy",
     restarts: int = 1,
 ) -> Row:
-    """One row of the evaluation table, without data set, defense and seed: whether each example is right, [n], under an attack.
+    """One row of the evaluation table, of whether each example is right, [n]; without data set, defense, seed and chance.
 
     `step_size` is None where the attack chooses it itself; `iterate` is the last one if None; `loss` is what it ascends;
     `restarts` is 1 from the clean image or from one random start.

@@ -1,14 +1,12 @@
 """Transfer: adversarial examples of one model on another (Papernot et al. 2016; Carlini et al. 2019, Section 4)."""
 
 from collections.abc import Iterator, Mapping
-from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
-from advtrain.attacks.gradient import bim
 from advtrain.attacks.pgd import Pgd
 from advtrain.data.examples import Examples
 from advtrain.evaluation.outcomes import batches, share
@@ -33,13 +31,13 @@ def transfer(
 
     The examples are the last iterates of `pgd`'s steps from the clean images, not stopped when they fool: what has just crossed
     one model's boundary seldom crosses another's. `withstood` says for each model whether an image withstood every white-box
-    attack on it; bool, [n]. Yields for each source and target `source`, `target`, `examples`, `accuracy` and `newly_fooled`,
-    the share of images that withstood the attacks on the target itself; for each target also of all others together, `ANY`.
+    attack on it; bool, [n]. Yields for each source and target `source`, `target`, `examples`, `accuracy`, `newly_fooled`, the
+    share of images that withstood the attacks on the target itself, and `right`, whether the target is right about each image,
+    bool [n]; for each target also of all others together, `ANY`.
     """
     right: dict[tuple[str, str], Tensor] = {}
     for source, attacked in models.items():
-        attack = partial(bim, attacked, epsilon=pgd.epsilon, step_size=pgd.step_size, iterations=pgd.iterations)
-        x_adv = torch.cat([attack(x, y) for x, y in batches(data, pgd.batch_size)])
+        x_adv = torch.cat([pgd.walk(attacked, x, y) for x, y in batches(data, pgd.batch_size)])
         for target, model in models.items():
             right[source, target] = predict_all(in_training(model), x_adv, pgd.batch_size).argmax(dim=1) == data.y
     for target in models:
@@ -52,4 +50,5 @@ def transfer(
                 "examples": len(data),
                 "accuracy": share(still),
                 "newly_fooled": share(withstood[target] & ~still),
+                "right": still.cpu().numpy(),
             }

@@ -2,11 +2,11 @@
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pandas as pd
 
-from advtrain.audit.criteria import CHECKS, FAIL, PASS, WARN
+from advtrain.audit.criteria import CHECKS, DOUBTED, FAIL, PASS, WARN
 from advtrain.report import paper
 from advtrain.report.labels import Labels
 from advtrain.report.pages import FAIL_SIGN, PASS_SIGN, WARN_SIGN, Section
@@ -49,11 +49,11 @@ def failed_checks(audit: pd.DataFrame) -> set[tuple[str, str, str]]:
     return set(zip(failed["dataset"], failed["defense"], failed["check"], strict=True))
 
 
-def failures_in_words(audit: pd.DataFrame, labels: Labels) -> str:
-    """Each problem that the audit found, and the classifiers that have it: "Restarts matter: A, B on MNIST; C on ..."."""
+def failures_in_words(audit: pd.DataFrame, labels: Labels, doubted: Collection[str] = DOUBTED) -> str:
+    """Each problem that casts doubt on some of `DOUBTED`, and who has it: "Restarts matter: A, B on MNIST; C on ..."."""
     failed = failed_checks(audit)
     sentences = []
-    for check in CHECKS.values():
+    for check in (check for check in CHECKS.values() if check.doubts in doubted):
         where = []
         for dataset, group in labels.datasets.items():
             titles = [title for defense, title in labels.defenses.items() if (dataset, defense, check.name) in failed]
@@ -99,7 +99,7 @@ def page(audit: pd.DataFrame, labels: Labels) -> list[Section]:
     fewest, most = (f"{images:,}" for images in (audit["examples"].min(), audit["examples"].max()))
     images = most if fewest == most else f"{fewest} to {most}"
     summary = ", ".join(f"{(audit['verdict'] == verdict).sum()} {verdict}" for verdict in SIGNS)
-    criteria = {check.title: (check.rule, check.why, check.problem) for check in CHECKS.values()}
+    criteria = {check.title: (check.rule, check.why, check.problem, check.doubts) for check in CHECKS.values()}
     return [
         Section(
             "",
@@ -111,7 +111,7 @@ def page(audit: pd.DataFrame, labels: Labels) -> list[Section]:
         *(Section(title, table=overview(audit, dataset, labels.defenses)) for dataset, title in labels.datasets.items()),
         Section(
             "What passes, and why it matters",
-            table=pd.DataFrame.from_dict(criteria, orient="index", columns=["passes if", "why", "else"]),
+            table=pd.DataFrame.from_dict(criteria, orient="index", columns=["passes if", "why", "else", "casts doubt on"]),
         ),
         Section(
             "The paper's own figures",

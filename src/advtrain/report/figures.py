@@ -35,7 +35,7 @@ def table_1_bars(table: pd.DataFrame, labels: Labels) -> Figure:
             axis.set(ylabel="Epoch relative to FGSM-Adv", xticks=[])
         else:
             axis.set(ylabel="Test accuracy (%)", ylim=(0, 103))
-            style.draw_chance(axis)
+            style.draw_chance(axis, shown.loc[shown["group"] == group, "chance"].iloc[0])
     marks, *bars = axes[0].get_legend_handles_labels()[0]
     style.legend_below(figure, len(bars) + 1, [*bars, marks])
     return figure
@@ -69,6 +69,7 @@ def _curves(rows: pd.DataFrame, x: str, label: str, labels: Labels) -> Figure:
             dashes = "-" if defense in paper.IN_FIGURES_1_AND_2 else (0, (4, 2))
             style.draw_curve(axis, curve, linestyle=dashes, **look)
         style.finish_curves(axis)
+        style.draw_chance(axis, 100 * rows.loc[rows["dataset"] == dataset, "chance"].iloc[0])
         axis.set(xlabel=label, ylabel="Test accuracy (%)")
     style.legend_below(figure, min(6, len(labels.defenses)))
     return figure
@@ -87,5 +88,5 @@ def _bars(axis: Axes, rows: pd.DataFrame, labels: Labels) -> None:
         axis.bar(x, bars["mean"], width, yerr=spread, error_kw={"linewidth": 0.8}, label=title, **looks[defense])
         label = "Paper" if place == len(defenses) - 1 else None
         axis.plot(x, bars["paper"], "D", color="white", markeredgecolor="black", markersize=4, label=label)
-    axis.set_xticks(range(len(columns)), columns)
+    axis.set_xticks(range(len(columns)), columns, fontsize="small")
     sns.despine(ax=axis)

@@ -10,7 +10,7 @@ from advtrain.report.columns import RATIO, SECONDS, TIME
 from advtrain.report.labels import Labels
 from advtrain.report.pages import Section, bracketed, grid
 from advtrain.report.statistics import LEVEL, TEST_IMAGES, one_more_run
-from advtrain.report.table_one import DOUBT, MARK
+from advtrain.report.table_one import DOUBT, MARK, WEAK
 
 AGREES, ABOVE, BELOW = "agrees", "above", "below"
 ONE_SEED, PART_OF_THE_IMAGES = "one seed", "part of the images"
@@ -55,8 +55,8 @@ def page(found: pd.DataFrame, labels: Labels) -> list[Section]:
         f"Test accuracy in percent on {images} images: the paper's → ours, and ours less the paper's. Ours: mean over seeds, "
         "with the 95% prediction interval of one more run of ours, mean ± t(n-1) s √(1 + 1/n) of n seeds. The paper gives one "
         "run: ours agrees where that could be one more run of ours, within this interval. One seed cannot tell, nor can a part "
-        f"of the {TEST_IMAGES:,} test images. {labels.trained} Time has no verdict: its quartiles over blocks of steps, in the "
-        "interval's place, show only how the machine varies."
+        f"of the {TEST_IMAGES:,} test images. {WEAK} {labels.trained} Time has no verdict: its quartiles over blocks of steps, "
+        "in the interval's place, show only how the machine varies."
     )
     sections = [Section("", note)]
     for group, rows in found.groupby("group", sort=False):

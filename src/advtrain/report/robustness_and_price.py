@@ -3,25 +3,24 @@
 import itertools
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, ScalarFormatter
 
-from advtrain.evaluation.table import evaluation_row, unpack_outcomes
 from advtrain.report import statistics
-from advtrain.report.columns import select
+from advtrain.report.columns import STRONGEST, select
 from advtrain.report.labels import Labels
 from advtrain.report.style import legend_below, panels, styles, without_images
 from advtrain.system.errors import InputError
 
-WORST, PAPERS = "worst of all attacks", "BIM(10)"
+PAPERS = "BIM(10)"
+"""The attack that the paper judges by."""
 
 
 def pareto_table(evaluations: pd.DataFrame, timing: pd.DataFrame, labels: Labels) -> pd.DataFrame:
-    """Robust accuracy and price: a row for each data set, defense and `measure` of robustness, `WORST` or `PAPERS`.
+    """Robust accuracy and price: a row for each data set, defense and `measure` of robustness, `STRONGEST` or `PAPERS`.
 
     `seconds`, `seconds_lower`, `seconds_upper` per epoch are the median and quartiles of `timing.summarise`, `passes` the count
     of `passes.passes_per_image`. `frontier`: by the means over seeds no classifier is as robust and cheaper, or as cheap and
@@ -32,28 +31,14 @@ def pareto_table(evaluations: pd.DataFrame, timing: pd.DataFrame, labels: Labels
     for dataset, defense in itertools.product(labels.datasets, labels.defenses):
         if defense not in set(timing["defense"]):
             raise InputError(f"the training time of {defense} was not measured")
-        cell = evaluations[(evaluations["dataset"] == dataset) & (evaluations["defense"] == defense)]
-        for measure, outcomes in ((WORST, worst_case(cell)), (PAPERS, select(cell, dataset, defense, PAPERS))):
+        for measure in (STRONGEST, PAPERS):
+            outcomes = select(evaluations, dataset, defense, measure)
             rows.append({"dataset": dataset, "defense": defense, "measure": measure, **statistics.figure(outcomes)})
     price = timing.set_index("defense")[["seconds_median", "seconds_lower", "seconds_upper", "passes"]]
     table = pd.DataFrame(rows).join(price.rename(columns={"seconds_median": "seconds"}), on="defense")
     groups = table.groupby(["dataset", "measure"], sort=False)
     frontier = groups[["seconds", "mean"]].apply(_on_frontier).droplevel([0, 1]).astype("boolean")
     return table.assign(frontier=frontier.where(groups["seeds"].transform("min") > 1))
-
-
-def worst_case(cell: pd.DataFrame) -> pd.DataFrame:
-    """The evaluation table's rows, one for each seed, of an attacker who has every attack of a cell, clean images included.
-
-    An image is right if it withstood all; only the images that all attacked count.
-    """
-    rows = []
-    for seed, attacks in cell.groupby("seed"):
-        images = int(attacks["examples"].min())
-        right = np.logical_and.reduce([unpack_outcomes(outcomes, images) for outcomes in attacks["outcomes"]])
-        row = evaluation_row(WORST, right, epsilon=attacks["epsilon"].max(), step_size=None, iterations=0)
-        rows.append({"seed": seed, **row})
-    return pd.DataFrame(rows)
 
 
 def _on_frontier(group: pd.DataFrame) -> pd.Series:
@@ -79,7 +64,7 @@ def pareto_figure(table: pd.DataFrame, labels: Labels) -> Figure:
     for axis, dataset in zip(axes, labels.datasets, strict=True):
         rows = table[table["dataset"] == dataset]
         if known:
-            frontier = rows[(rows["measure"] == WORST) & rows["frontier"]].sort_values("seconds")
+            frontier = rows[(rows["measure"] == STRONGEST) & rows["frontier"]].sort_values("seconds")
             line: dict[str, Any] = {"color": "grey", "linewidth": 1, "drawstyle": "steps-post", "zorder": 1}
             axis.plot(frontier["seconds"], frontier["mean"], label="No cheaper one is as robust on average", **line)
         for defense, style in styles(labels.defenses):
@@ -100,7 +85,7 @@ def pareto_figure(table: pd.DataFrame, labels: Labels) -> Figure:
 
 def _draw_classifier(axis: Axes, rows: pd.DataFrame, **style: Any) -> None:
     """The filled mark with its intervals, the hollow one, and a line between."""
-    worst, papers = rows.loc[WORST], rows.loc[PAPERS]
+    worst, papers = rows.loc[STRONGEST], rows.loc[PAPERS]
     x, y, colour = worst["seconds"], worst["mean"], style["color"]
     xerr = [[x - worst["seconds_lower"]], [worst["seconds_upper"] - x]]
     yerr = [[y - worst["lower"]], [worst["upper"] - y]]

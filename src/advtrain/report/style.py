@@ -17,7 +17,6 @@ from matplotlib.figure import Figure
 
 from advtrain.results.atomic import write_atomically
 
-CHANCE = 10
 CURVE_COLOURS = [sns.color_palette("colorblind")[i] for i in (7, 1, 2, 3, 0, 9, 4, 5, 6, 8)]
 MARKERS = "os^DvPX*<>"
 HEAT_MAP = {"cmap": "viridis", "annot": True, "cbar": False}
@@ -78,16 +77,15 @@ def draw_curve(axis: Axes, curve: pd.DataFrame, **style: Any) -> None:
 
 
 def finish_curves(axis: Axes) -> None:
-    """Scales of accuracy in percent against a number of steps, and a line at that of chance."""
-    draw_chance(axis)
+    """Scales of accuracy in percent against a number of steps."""
     axis.set_ylim(-3, 103)
     axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     axis.grid(axis="y", linewidth=0.4)
 
 
-def draw_chance(axis: Axes) -> None:
-    """A line at the accuracy of guessing."""
-    axis.axhline(CHANCE, color="black", linewidth=0.8, linestyle=":")
+def draw_chance(axis: Axes, percent: float) -> None:
+    """A line at the accuracy of always answering the commonest label."""
+    axis.axhline(percent, color="black", linewidth=0.8, linestyle=":")
 
 
 def save_figure(figure: Figure, paths: Sequence[Path], origin: str) -> None:

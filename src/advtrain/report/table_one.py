@@ -5,25 +5,30 @@ from typing import Any
 
 import pandas as pd
 
-from advtrain.audit.criteria import CHECKS, PGD, WEAK_ATTACKS, Check
+from advtrain.audit.criteria import CHECKS, EVERY_ATTACK, PGD
 from advtrain.report import paper, statistics
 from advtrain.report.audit_page import failed_checks, failures_in_words
-from advtrain.report.columns import ATTACKS, PASSES, RATIO, SECONDS, TIME, select
+from advtrain.report.columns import ATTACKS, PASSES, RATIO, SECONDS, STRONGEST, TIME, select
 from advtrain.report.labels import Labels
 from advtrain.report.pages import Section, bracketed, grid
 from advtrain.system.errors import InputError
 
-MARK = "†"
+MARK, LOWEST = "†", "*"
 DOUBT = f"{MARK} The audit casts doubt on the figure: it may promise too much."
+WEAK = "FGSM and BIM start once, at the clean image: weak attacks, which promise too much."
+MARKED = {PGD: ("PGD",), EVERY_ATTACK: ATTACKS[1:]}
+"""The columns that a failed check marks, by what it casts doubt on. Clean accuracy needs no attack, FGSM and BIM promise too
+much anyway, and neither AutoAttack nor the worst case of all rests on PGD."""
 
 
 def table_1(evaluations: pd.DataFrame, timing: pd.DataFrame, audit: pd.DataFrame, labels: Labels) -> pd.DataFrame:
     """Table I in long form, a row for each figure: of all evaluations, of time_epochs.py and of `audit_page.audit_table`.
 
     `group` is a data set's title, or Training time, whose rows have median and quartiles, or a count without an interval.
-    `paper` is NaN where it has none. `failed`: the classifier fails a check of the audit that casts doubt on this figure; never
-    for an accuracy of 0, which promises nothing. `departs`: where the classifier's training departs from the common one. Raises
-    InputError where an evaluation or a time is missing.
+    `paper` is NaN where it has none. `failed`: the classifier fails a check of the audit that marks this figure, by `MARKED`;
+    never for an accuracy of 0, which promises nothing. `lowest`: of a row's figures under an attack. `chance` is the share of
+    the commonest label, in percent. `departs`: where the classifier's training departs from the common one. Raises InputError
+    where an evaluation or a time is missing.
     """
     failed = failed_checks(audit)
     rows = []
@@ -43,7 +48,8 @@ def table_1(evaluations: pd.DataFrame, timing: pd.DataFrame, audit: pd.DataFrame
                         **figure,
                         **cell[["iterations", "restarts"]].iloc[0],
                         "paper": papers.get(column, float("nan")),
-                        "failed": figure["mean"] > 0 and any(_doubts(check, column) for check in checks),
+                        "chance": 100 * cell["chance"].iloc[0],
+                        "failed": figure["mean"] > 0 and any(column in MARKED.get(check.doubts, ()) for check in checks),
                     }
                 )
         times = timing[timing["defense"] == defense]
@@ -58,6 +64,8 @@ def table_1(evaluations: pd.DataFrame, timing: pd.DataFrame, audit: pd.DataFrame
         counted = {"mean": ours["passes"], "lower": float("nan"), "upper": float("nan"), "paper": float("nan")}
         rows.append({**key, "group": TIME, "column": PASSES, **counted, "failed": False})
     table = pd.DataFrame(rows)
+    attacked = table["mean"].where(table["column"].isin(ATTACKS[1:]))
+    table["lowest"] = attacked == attacked.groupby([table["defense"], table["group"]]).transform("min")
     return table.assign(departs=[labels.departures.get(defense, "") for defense in table["defense"]])
 
 
@@ -67,7 +75,7 @@ def page(table: pd.DataFrame, audit: pd.DataFrame, labels: Labels, device: str) 
     for group, rows in table.groupby("group", sort=False):
         texts = map(_cell_text, rows.to_dict("records"))
         sections.append(Section(group, table=grid(rows, texts, "title", "column")))
-    marked = f"\n\n{DOUBT} {failures_in_words(audit, labels)}." if table["failed"].any() else ""
+    marked = f"\n\n{DOUBT} {failures_in_words(audit, labels, tuple(MARKED))}." if table["failed"].any() else ""
     return [*sections, Section("", caption(table, labels, device) + marked)]
 
 
@@ -95,23 +103,19 @@ def caption(table: pd.DataFrame, labels: Labels, device: str) -> str:
     return (
         f"Test accuracy in percent{spread}; in brackets the paper's Table I. Test images: {examples}. PGD: the worst of "
         f"{pgd['restarts']:.0f} restarts of {pgd['iterations']:.0f} iterations on two losses. AutoAttack: all four attacks. "
-        f"{labels.trained} Time: median (quartiles) over blocks of steps of all defenses in turn, on {device}; "
+        f"{STRONGEST}: the worst case of all attacks, those of the audit and other classifiers' adversarial examples included. "
+        f"{LOWEST} The lowest of its row; on more images that may be another than {STRONGEST}. {WEAK} {labels.trained} "
+        f"Time: median (quartiles) over blocks of steps of all defenses in turn, on {device}; "
         "the paper's on a Tesla K20m, so compare the ratios."
     )
 
 
-def _doubts(check: Check, column: str) -> bool:
-    """Whether a failure of the check casts doubt on the figures of a column; clean accuracy needs no attack."""
-    trusted = {"PGD": [WEAK_ATTACKS], "AutoAttack": [WEAK_ATTACKS, PGD]}
-    return column != "Original" and check.doubts not in trusted.get(column, [])
-
-
 def _cell_text(row: Mapping[str, Any]) -> str:
-    """Such as "94.20 ± 0.31 (93.8 to 94.6) [94.21] †": ours, over seeds, its interval, the paper's, the audit's mark."""
+    """Such as "94.20* ± 0.31 (93.8 to 94.6) [94.21] †": ours, the row's lowest, with spread, interval, the paper's, doubt."""
     if row["column"] == PASSES:
         return f"{row['mean']:g}"
     digits = 2 if row["group"] == TIME else 1
-    parts = [f"{row['mean']:.2f}"]
+    parts = [f"{row['mean']:.2f}{LOWEST if row['lowest'] else ''}"]
     if pd.notna(row["std"]):
         parts.append(f"± {row['std']:.2f}")
     parts[-1] += bracketed(row, f".{digits}f")
