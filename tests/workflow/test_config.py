@@ -235,7 +235,8 @@ def test_a_choice_is_tried_where_it_changes_something_and_on_its_own_defenses() 
         {"name": "wide", "title": "Wide", "training": {"network": "madry_cnn"}, "defenses": ["atda"]},
     ]
     tried = rules({"variants": {"defenses": ["vanilla", "atda", "proposed", "unknown"], "choices": choices}}).VARIANTS
-    assert {name for of_defense in tried.values() for name in of_defense} == {"atda__labels", "proposed__labels", "atda__wide"}
+    made = {name for of_defense in tried.values() for name in of_defense}
+    assert made == {"proposed__labels", "atda__wide"}, "vanilla has no attack, ATDA has predicted labels anyway"
 
 
 @pytest.mark.skipif(platform.system() != "Linux", reason="a Mac has its own GPU")
