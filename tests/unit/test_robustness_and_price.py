@@ -81,5 +81,6 @@ def test_the_figure_has_both_measures_of_each_classifier_at_its_seconds_and_says
         marked = [line for line in axis.get_lines() if line.get_marker() != "None"]
         marks = {(x, round(y, 3)) for line in marked for x, y in line.get_xydata().tolist()}
         assert marks >= {(seconds, figure) for name, seconds in SECONDS.items() for figure in (90, ROBUST[name] + 1)}
-    *_, filled, hollow, frontier = [text.get_text() for text in figure.legends[0].get_texts()]
+    *names, filled, hollow, frontier = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert all(name.endswith(" passes)") for name in names)
     assert all(said in text for said, text in (("all attacks", filled), ("BIM(10)", hollow), ("cheaper", frontier)))

@@ -56,7 +56,7 @@ def pareto_figure(table: pd.DataFrame, labels: Labels) -> Figure:
     """The table of `pareto_table`, a panel for each data set and a mark for each classifier.
 
     Filled: under all attacks together, with the interval over seeds. Hollow: under BIM(10), the paper's measure. The grey line
-    joins the frontier, where it is known.
+    joins the frontier, where it is known. The legend has the passes over an image in an epoch.
     """
     table = without_images(table)
     known = int(table["frontier"].any())
@@ -68,7 +68,9 @@ def pareto_figure(table: pd.DataFrame, labels: Labels) -> Figure:
             line: dict[str, Any] = {"color": "grey", "linewidth": 1, "drawstyle": "steps-post", "zorder": 1}
             axis.plot(frontier["seconds"], frontier["mean"], label="No cheaper one is as robust on average", **line)
         for defense, style in styles(labels.defenses):
-            _draw_classifier(axis, rows[rows["defense"] == defense].set_index("measure"), **style)
+            of_defense = rows[rows["defense"] == defense].set_index("measure")
+            style["label"] += f" ({of_defense['passes'].iloc[0]:g} passes)"
+            _draw_classifier(axis, of_defense, **style)
         axis.set(xlabel="Seconds per training epoch", ylabel="Test accuracy (%)", xscale="log", ylim=(-3, 103))
         axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.xaxis.set_major_formatter(ScalarFormatter())
