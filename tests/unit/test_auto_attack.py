@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -18,6 +17,7 @@ from advtrain.networks.plain import initialise, new_network
 from advtrain.results import checkpoint
 from advtrain.results.parquet import read_provenance, read_table
 from advtrain.results.provenance import made_by
+from killing import KilledError, checkpoints
 from synthetic import write_synthetic_dataset
 
 STAGES = ["apgd_ce", "apgd_t", "fab_t", "square", "autoattack"]
@@ -39,10 +39,6 @@ class RowsOfPixels(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return 1000 * x[:, 0, :10].mean(dim=2)
-
-
-class KilledError(Exception):
-    pass
 
 
 Run = tuple[list[Row], int]
@@ -108,21 +104,10 @@ def run_script(options: dict[str, str], killed_after: int | None = None) -> tupl
     """Exit status, stderr and number of checkpoints of the script; killed after some of them."""
     import autoattack
 
-    saves = 0
-    save_state = checkpoint.save_state
-
-    def save(*arguments: Any) -> None:
-        nonlocal saves
-        saves += 1
-        save_state(*arguments)
-        if saves == killed_after:
-            raise KilledError
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoint, "save_state", save)
+    with checkpoints(killed_after) as saves:
         result = CliRunner().invoke(autoattack.main, [text for name, value in options.items() for text in (f"--{name}", value)])
     assert isinstance(result.exception, SystemExit | KilledError | None), result.exception
-    return result.exit_code, result.stderr, saves
+    return result.exit_code, result.stderr, len(saves)
 
 
 @pytest.fixture

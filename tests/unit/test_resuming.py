@@ -16,6 +16,7 @@ from advtrain.networks.plain import initialise, new_network
 from advtrain.results import checkpoint
 from advtrain.results.parquet import read_table, write_rows
 from advtrain.results.provenance import made_by
+from killing import KilledError, checkpoints
 from synthetic import write_synthetic_dataset
 
 ON_IMAGES = {"epsilon": 0.2, "examples": 8, "subset_seed": 0}
@@ -27,10 +28,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "audit_model": {**ON_IMAGES, "pgd": PGD, "trace_iterations": 2, "square_queries": 4, "noise_draws": 1},
 }
 SEEDS = 2
-
-
-class KilledError(Exception):
-    pass
 
 
 @pytest.fixture
@@ -48,15 +45,6 @@ def folder(tmp_path: Path) -> Path:
 
 def run(script: str, folder: Path, *more: str, killed_after: int = 0, **changes: Any) -> tuple[int, str]:
     """Run a script, and kill it after some checkpoints; how many there were, and what it said."""
-    saves, save_state = 0, checkpoint.save_state
-
-    def save(*arguments: Any) -> None:
-        nonlocal saves
-        saves += 1
-        save_state(*arguments)
-        if saves == killed_after:
-            raise KilledError
-
     options = [
         "--dataset",
         "mnist",
@@ -71,11 +59,10 @@ def run(script: str, folder: Path, *more: str, killed_after: int = 0, **changes:
     ]
     options += ["--images", f"{folder}/t10k-images-idx3-ubyte", "--labels", f"{folder}/t10k-labels-idx1-ubyte"]
     options += ["--settings", json.dumps(SETTINGS[script] | changes), "--output", f"{folder}/{script}.parquet", *more]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoint, "save_state", save)
+    with checkpoints(killed_after) as saves:
         result = CliRunner().invoke(importlib.import_module(script).main, options)
     assert isinstance(result.exception, SystemExit | KilledError | None), result.exception
-    return saves, result.stderr
+    return len(saves), result.stderr
 
 
 def assert_resumes(script: str, folder: Path, *more: str, saves: int, outputs: tuple[str, ...]) -> None:
