@@ -22,7 +22,7 @@ from advtrain.attacks.pgd import Pgd
 from advtrain.attacks.square import square
 from advtrain.audit.finding import Finding, difference, share_of
 from advtrain.data.examples import Examples
-from advtrain.evaluation.outcomes import batches, share
+from advtrain.evaluation.outcomes import batches, correct_after, share
 from advtrain.evaluation.pgd import PgdSettings
 from advtrain.evaluation.settings import OnTestImages
 from advtrain.evaluation.table import Row, evaluation_row, unpack_outcomes
@@ -279,11 +279,12 @@ def measure_all(model: AuditedModel, *, state: State, save: Callable[[State], No
 def _right_after_exact_bim(model: AuditedModel, iterations: int) -> NDArray[np.bool_]:
     """Outcomes of BIM(N) on `exact_cross_entropy`, N = `iterations`; with one it is FGSM."""
     budget = {"epsilon": model.audit.epsilon, "step_size": model.audit.epsilon / iterations}
-    right = []
-    for x, y in batches(model.data, model.batch_size):
+
+    def attack(x: Tensor, y: Tensor) -> Tensor:
         *_, (x_adv, _) = bim_steps(model.network, x, y, **budget, iterations=iterations, loss=exact_cross_entropy)
-        right.append(predict(model.network, x_adv).argmax(dim=1) == y)
-    return torch.cat(right).cpu().numpy()
+        return x_adv
+
+    return correct_after(model.network, model.data, attack, model.batch_size).cpu().numpy()
 
 
 def _other_steps(pgd: Pgd) -> list[Pgd]:

@@ -82,7 +82,7 @@ def audit_of_the_paper(labels: Labels) -> pd.DataFrame:
     """`PAPERS_CHECKS` on the paper's printed figures, as if each were of other images: a row of text for each not passed."""
     rows = []
     for (defense, title), (dataset, group) in itertools.product(labels.defenses.items(), labels.datasets.items()):
-        accuracies = dict(zip(paper.COLUMNS, paper.TABLE_1.get(defense, {}).get(dataset, ()), strict=False))
+        accuracies = paper.accuracies(defense, dataset)
         for name, (higher, lower) in PAPERS_CHECKS.items() if accuracies else ():
             shares = [accuracies[higher] / 100, accuracies[lower] / 100]
             difference = round(shares[0] - shares[1], 6)

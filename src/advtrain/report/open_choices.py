@@ -39,7 +39,7 @@ def variants_table(
     for dataset, (defense, titles) in product(datasets, classifiers.items()):
         tried = [(title, evaluations, classifier) for classifier, title in titles.items()]
         tried.insert(1, (fixed_step, with_fixed_step, defense))
-        papers = dict(zip(paper.COLUMNS, paper.TABLE_1.get(defense, {}).get(dataset, ()), strict=False))
+        papers = paper.accuracies(defense, dataset)
         for (choice, table, classifier), (column, printed) in product(tried, papers.items()):
             found = figure(select(table, dataset, classifier, column))
             key = {"dataset": dataset, "defense": defense, "choice": choice, "column": column}

@@ -35,7 +35,7 @@ def table_1(evaluations: pd.DataFrame, timing: pd.DataFrame, audit: pd.DataFrame
     for defense, title in labels.defenses.items():
         key = {"defense": defense, "title": title}
         for dataset, group in labels.datasets.items():
-            papers = dict(zip(paper.COLUMNS, paper.TABLE_1.get(defense, {}).get(dataset, ()), strict=False))
+            papers = paper.accuracies(defense, dataset)
             checks = [check for name, check in CHECKS.items() if (dataset, defense, name) in failed]
             for column in ATTACKS:
                 cell = select(evaluations, dataset, defense, column)
