@@ -172,20 +172,25 @@ class Bench:
 
     # The benchmark.
 
-    def microseconds(self, run: Callable[[], object], repeat: int = 1, rounds: int = 15) -> float:
-        """Median of a call's time over some rounds of `repeat` calls, on CUDA from a graph of one."""
-        run()
-        if self.device.type == "cuda":
-            run = _captured(run)
+    def seconds(self, run: Callable[[], object], rounds: int) -> float:
+        """Median of a call's time over some rounds, after one that does not count."""
         times = []
-        for _ in range(rounds):
+        for _ in range(rounds + 1):
             synchronise(self.device)
             start = time.perf_counter()
-            for _ in range(repeat):
-                run()
+            run()
             synchronise(self.device)
-            times.append((time.perf_counter() - start) / repeat)
-        return 1e6 * statistics.median(times)
+            times.append(time.perf_counter() - start)
+        return statistics.median(times[1:])
+
+    def microseconds(self, run: Callable[[], object]) -> float:
+        """Microseconds of a call, on CUDA from a graph of it."""
+        run()
+        return 1e6 * self.seconds(_captured(run) if self.device.type == "cuda" else run, 15)
+
+    def eager(self, run: Callable[[], object]) -> float:
+        """Milliseconds of a call."""
+        return 1e3 * self.seconds(run, 7)
 
     def attack_step(self, seeds: int, images: int) -> float:
         """Microseconds of a step of BIM(10), layout of weights and images included."""
@@ -230,12 +235,7 @@ class Bench:
                 network, x, y, loss=cross_entropy, epsilon=1e-4, step_size=1e-5, iterations=40, starts=[x], batch_size=len(x)
             )  # fmt: skip
 
-        run()
-        synchronise(self.device)
-        start = time.perf_counter()
-        run()
-        synchronise(self.device)
-        return time.perf_counter() - start
+        return self.seconds(run, 3)
 
     def libraries(self, images: int) -> Iterator[Case]:
         """Milliseconds of BIM(10) without a graph, as a user calls it: ours, torchattacks, foolbox."""
@@ -259,18 +259,6 @@ class Bench:
             runs["foolbox"] = lambda: attacked(model, x, y, epsilons=EPSILON)
         for name, run in runs.items():
             yield "libraries", f"BIM(10) on {images} images: {name}", lambda run=run: self.eager(run), "ms", None  # type: ignore[misc]
-
-    def eager(self, run: Callable[[], object]) -> float:
-        """Milliseconds of a call, median of seven."""
-        run()
-        times = []
-        for _ in range(7):
-            synchronise(self.device)
-            start = time.perf_counter()
-            run()
-            synchronise(self.device)
-            times.append(time.perf_counter() - start)
-        return 1e3 * statistics.median(times)
 
     def start(self) -> float:
         """Seconds until a fresh process that imports what a training does can use the device."""
