@@ -173,6 +173,23 @@ def fc1_kernel(
     tl.store(part + ((split * S + s) * Bp + m[:, None]) * WIDTH + n[None, :], acc)
 
 
+@triton.jit
+def _w4(w4, s, k, j, HIDDEN: tl.constexpr):
+    """w4[k, j] of network s, zero from the tenth output and from the last hidden unit on."""
+    return tl.load(w4 + (s * 10 + k[:, None]) * HIDDEN + j[None, :], mask=(k[:, None] < 10) & (j[None, :] < HIDDEN), other=0.0)
+
+
+@triton.jit
+def _hidden(
+    part, b3, s, b, j, S, Bp, HIDDEN: tl.constexpr, WIDTH: tl.constexpr, SPLITS: tl.constexpr
+):  # fmt: skip
+    """a3[s, b, j] = relu(sum of the parts + b3)."""
+    z3 = tl.load(b3 + s * HIDDEN + j, mask=j < HIDDEN, other=0.0)
+    for i in tl.static_range(SPLITS):
+        z3 += tl.load(part + ((i * S + s) * Bp + b) * WIDTH + j)
+    return tl.maximum(z3, 0.0)
+
+
 @triton.jit(do_not_specialize=["S", "B"])
 def logits_kernel(
     part, b3, w4, b4, a3, logits, S, B, Bp, HIDDEN: tl.constexpr, WIDTH: tl.constexpr, SPLITS: tl.constexpr
@@ -183,11 +200,8 @@ def logits_kernel(
     j = tl.arange(0, WIDTH)
     k = tl.arange(0, 16)
     real = tl.where(b < B, 10, 0)  # no logits for what fills the last tile
-    w = tl.load(w4 + (s * 10 + k[:, None]) * HIDDEN + j[None, :], mask=(k[:, None] < 10) & (j[None, :] < HIDDEN), other=0.0)
-    z3 = tl.load(b3 + s * HIDDEN + j, mask=j < HIDDEN, other=0.0)
-    for i in tl.static_range(SPLITS):
-        z3 += tl.load(part + ((i * S + s) * Bp + b) * WIDTH + j)
-    hidden = tl.maximum(z3, 0.0)
+    w = _w4(w4, s, k, j, HIDDEN)
+    hidden = _hidden(part, b3, s, b, j, S, Bp, HIDDEN, WIDTH, SPLITS)
     tl.store(a3 + (s * Bp + b) * WIDTH + j, hidden)
     z = tl.sum(w * hidden[None, :], axis=1) + tl.load(b4 + s * 10 + k, mask=k < 10, other=0.0)
     tl.store(logits + (s * B + b) * 10 + k, z, mask=k < real)
@@ -206,7 +220,7 @@ def logits_back_kernel(
     j = tl.arange(0, WIDTH)
     k = tl.arange(0, 16)
     real = tl.where(b < B, 10, 0)  # no logits for what fills the last tile
-    w = tl.load(w4 + (s * 10 + k[:, None]) * HIDDEN + j[None, :], mask=(k[:, None] < 10) & (j[None, :] < HIDDEN), other=0.0)
+    w = _w4(w4, s, k, j, HIDDEN)
     g = tl.load(g4 + (s * B + b) * 10 + k, mask=k < real, other=0.0)
     hidden = tl.load(a3 + (s * Bp + b) * WIDTH + j)
     back = tl.where(hidden > 0, tl.sum(w * g[:, None], axis=0), 0.0)
@@ -231,11 +245,8 @@ def cross_entropy_kernel(
     j = tl.arange(0, WIDTH)
     k = tl.arange(0, 16)
     real = tl.where(b < B, 10, 0)  # no logits for what fills the last tile
-    w = tl.load(w4 + (s * 10 + k[:, None]) * HIDDEN + j[None, :], mask=(k[:, None] < 10) & (j[None, :] < HIDDEN), other=0.0)
-    z3 = tl.load(b3 + s * HIDDEN + j, mask=j < HIDDEN, other=0.0)
-    for i in tl.static_range(SPLITS):
-        z3 += tl.load(part + ((i * S + s) * Bp + b) * WIDTH + j)
-    hidden = tl.maximum(z3, 0.0)
+    w = _w4(w4, s, k, j, HIDDEN)
+    hidden = _hidden(part, b3, s, b, j, S, Bp, HIDDEN, WIDTH, SPLITS)
     z = tl.sum(w * hidden[None, :], axis=1) + tl.load(b4 + s * 10 + k, mask=k < 10, other=0.0)
     tl.store(logits + (s * B + b) * 10 + k, z, mask=k < real)
     z = tl.where(k < 10, z, float("-inf"))
