@@ -30,7 +30,14 @@ rule time_epochs:
         plans=constant(
             to_json(
                 {
-                    name: {**plan(TIMED, name), "seeds": [0], "epochs": 1, "monitor_examples": 1, "monitor_iterations": 1}
+                    name: {
+                        **plan(TIMED, name),
+                        "seeds": [0],
+                        "epochs": 1,
+                        "held_out_examples": 0,
+                        "monitor_examples": 1,
+                        "monitor_iterations": 1,
+                    }
                     for name in DEFENSES
                 },
                 sort_keys=False,

@@ -22,7 +22,8 @@ from cli.stopping import noting_signals
 
 @click.command(
     cls=Command,
-    lower="training.monitor_examples, training.batch_size or the number of training.seeds (all but the first change results)",
+    lower="training.monitor_examples or held_out_examples, training.batch_size or the number of training.seeds "
+    "(all but the first change results)",
 )
 @click.option("--dataset", required=True, help="Name of the data set.")
 @click.option("--defense", required=True, help="Name of the defense, as in the configuration.")
@@ -70,7 +71,8 @@ def main(
     made = made_by({"dataset": dataset, **asdict(plan)}, numerics=numerics(chosen))
     write_rows([asdict(record) for record in trained.history], HISTORY_SCHEMA, history, made)
     weights = {str(seed): state for seed, state in trained.weights.items()}
-    checkpoint.save(model, {"network": plan.network, "weights": weights, "provenance": made.content()})
+    best = {str(seed): kept for seed, kept in trained.best.items()}
+    checkpoint.save(model, {"network": plan.network, "weights": weights, "best": best, "provenance": made.content()})
     checkpoint_file.unlink(missing_ok=True)
 
 

@@ -28,6 +28,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "proposed": {"defense": PROPOSED},
     "bim_adv": {"defense": {"method": "bim_adv", "iterations": 2, **TRUE}},
     "fgsm_adv with noise for zeros": {"defense": {"method": "fgsm_adv", **TRUE}, "zero_gradients": "random_signs"},
+    "fgsm_adv with images held out": {"defense": {"method": "fgsm_adv", **TRUE}, "held_out_examples": 30},
     "vanilla at varying rates": {"defense": {"method": "vanilla"}, **VARYING},
     "proposed by sgd": {"defense": PROPOSED, "optimiser": "sgd", "momentum": 0.9, "learning_rate": 0.1, **VARYING},
 }
@@ -46,6 +47,7 @@ PLAN = Plan(
     schedule=(),
     weight_decay=0,
     zero_gradients="kept",
+    held_out_examples=0,
     monitor_examples=20,
     monitor_iterations=2,
 )
@@ -61,6 +63,10 @@ def assert_same_bits(one: Trained, other: Trained) -> None:
     for seed, weights in one.weights.items():
         assert_same_tensors(weights, other.weights[seed])
     assert comparable(one.history) == comparable(other.history)
+    assert one.best.keys() == other.best.keys()
+    for seed, best in one.best.items():
+        assert best["epoch"] == other.best[seed]["epoch"]
+        assert_same_tensors(best["weights"], other.best[seed]["weights"])
 
 
 def assert_same_tensors(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:

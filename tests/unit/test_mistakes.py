@@ -23,7 +23,8 @@ from advtrain.evaluation import auto_attack
 from advtrain.evaluation.paper_attacks import Trace, trace_bim
 from advtrain.evaluation.pgd import PgdSettings
 from advtrain.networks.plain import initialise, predict, small_cnn
-from advtrain.training import timing, trainer
+from advtrain.training import timing
+from advtrain.training import trainer as training_loop
 from advtrain.training.plan import EpochRecord
 from advtrain.training.run import train
 from advtrain.training.timing import Timing
@@ -335,7 +336,7 @@ def test_14_the_clock_is_read_while_the_device_works_or_evaluates(examples: Exam
     monkeypatch.setattr(timing, "synchronise", lambda device: events.append("wait"))
     monkeypatch.setattr(timing.time, "perf_counter", lambda: events.append("read") or clock())
     monkeypatch.setattr(Trainer, "step", lambda trainer, index: events.append("step") or step(trainer, index))
-    monkeypatch.setattr(trainer, "correct_after_bim", lambda *a, **k: events.append("evaluate") or torch.ones(1))
+    monkeypatch.setattr(training_loop, "watch", lambda *a, **k: events.append("evaluate"))
 
     def holds() -> bool:
         events.clear()
@@ -353,7 +354,7 @@ def test_14_the_clock_is_read_while_the_device_works_or_evaluates(examples: Exam
         def stream_and_watch() -> Iterator[Tensor]:
             for _ in range(steps):
                 yield next(stream)
-            trainer._robust_accuracies()
+            training_loop.watch(trainer.network, trainer.watched, 1, epsilon=0.3, iterations=1)
 
         return time_steps(trainer, stream_and_watch(), steps + 1)
 

@@ -25,7 +25,7 @@ def test_the_log_has_a_line_an_epoch_with_the_time_left_and_the_console_one_a_te
     for streams in ((log, console), (Gone(), Gone())):
         show = Progress("mnist/proposed", epochs, seeds, *streams)
         for done in range(trained + 1, epochs * seeds + 1):
-            show(EpochRecord((done - 1) // epochs, (done - 1) % epochs + 1, 0.5, 0.9, 0.8, 0.7, 60.0), done)
+            show(EpochRecord((done - 1) // epochs, (done - 1) % epochs + 1, 0.5, 0.9, 0.8, *[0.7] * 4, 60.0), done)
     lines, milestones = log.getvalue().splitlines(), console.getvalue().splitlines()
     assert (len(lines), len(milestones)) == (epochs * seeds - trained, tenths)
     assert milestones[-1] == f"100% of {lines[-1]}"

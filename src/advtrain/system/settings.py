@@ -36,10 +36,10 @@ def read_settings(kind: type[T], values: object, section: str = "") -> T:
         raise InputError(f"{at}{error}") from None
 
 
-def check_counts(settings: Any) -> None:
-    """Raise InputError unless every whole number of a dataclass of settings is at least 1, seeds aside."""
+def check_counts(settings: Any, *or_zero: str) -> None:
+    """Raise InputError unless every whole number of a dataclass of settings is at least 1, seeds and `or_zero` aside."""
     for field in fields(settings):
-        if field.type in (int, tuple[int, ...]) and "seed" not in field.name:
+        if field.type in (int, tuple[int, ...]) and "seed" not in field.name and field.name not in or_zero:
             value = getattr(settings, field.name)
             for number in value if isinstance(value, tuple) else (value,):
                 check_at_least_one(field.name, number)

@@ -1,5 +1,6 @@
 """The price of a training in passes over images, which unlike seconds are the same on every machine and in every run."""
 
+import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ def passes_per_image(plan: Plan, data: Examples) -> float:
     same in each.
     """
     few = data.first(2 * plan.batch_size).to(torch.device("cpu"))
-    trainer = Trainer(plan, few, plan.seeds[:1])
+    trainer = Trainer(dataclasses.replace(plan, held_out_examples=0), few, plan.seeds[:1])
     with counted(trainer.network) as passes:
         for index in trainer.minibatches(trainer.start_epoch(0)):
             trainer.step(index)

@@ -41,15 +41,22 @@ class Plan:
     """What is added to each gradient, as a share of its weight (L2)."""
     zero_gradients: Literal["kept", "random_signs"]
     """Whether an attack in training leaves a pixel without gradient where it is, or moves it as rounding noise would."""
+    held_out_examples: int
+    """The last so many of the training images are watched and not trained on, and the weights of each seed's best epoch on them
+    are kept beside the last epoch's; 0 for none."""
     monitor_examples: int
-    """Size of the fixed slice of training images on which robust accuracy is watched; nothing is selected on it."""
+    """Size of the fixed slice of training images that is watched where none are held out; nothing is selected on it."""
     monitor_iterations: int
-    """Iterations N of the BIM that watches, with epsilon / N a step."""
+    """Iterations N of the BIM, epsilon / N a step, and the PGD that watch."""
 
     def __post_init__(self) -> None:
         registry.source_file(self.method)
         check_epsilon(self.epsilon)
-        check_counts(self)
+        check_counts(self, "held_out_examples")
+        if not 0 <= self.held_out_examples < self.examples:
+            raise InputError(
+                f"held_out_examples is {self.held_out_examples}; it has to be at least 0 and below examples, {self.examples}"
+            )
         check_above_zero("learning_rate", self.learning_rate)
         check_not_negative("weight_decay", self.weight_decay)
         if not 0 <= self.momentum < 1:
@@ -97,7 +104,10 @@ class EpochRecord:
     adversarial_accuracy: float
     """The same on the defense's own adversarial examples; NaN where it uses none."""
     robust_accuracy: float
-    """Under BIM on the fixed slice of training images, after the epoch."""
+    """Under BIM on the watched images, after the epoch; so are the next three. See `watch.Watched`."""
+    fgsm_accuracy: float
+    pgd_accuracy: float
+    alignment: float
     seconds: float
     """Wall time of the epoch's training, without watching; shared out evenly where seeds are trained at once."""
 

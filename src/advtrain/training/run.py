@@ -13,7 +13,7 @@ from advtrain.networks.ensemble import can_be_stacked, is_quicker_together
 from advtrain.networks.plain import new_network
 from advtrain.system.errors import InputError, Stopped
 from advtrain.training.plan import EpochRecord, Plan
-from advtrain.training.trainer import Trainer, WhyStop
+from advtrain.training.trainer import Best, Trainer, WhyStop
 
 State = dict[str, Any]
 
@@ -25,6 +25,8 @@ class Trained:
     weights: dict[int, dict[str, Tensor]]
     """State dict of each seed's network, on the CPU."""
     history: list[EpochRecord]
+    best: dict[int, Best]
+    """Where images are held out, the weights that were best on them."""
 
 
 def train(
@@ -75,11 +77,12 @@ def train(
                 save({"finished": finished, "running": trainer.state_dict()})
         for seed, weights in trainer.weights().items():
             history = [asdict(record) for record in trainer.history if record.seed == seed]
-            finished[seed] = {"weights": weights, "history": history}
+            finished[seed] = {"weights": weights, "history": history, "best": trainer.best.get(seed)}
         save({"finished": finished, "running": None})
     return Trained(
         weights={seed: finished[seed]["weights"] for seed in plan.seeds},
         history=[EpochRecord(**record) for seed in plan.seeds for record in finished[seed]["history"]],
+        best={seed: finished[seed]["best"] for seed in plan.seeds if finished[seed]["best"]},
     )
 
 

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from advtrain.data.examples import Examples
 from advtrain.defenses import registry
-from advtrain.evaluation.outcomes import correct_after_bim, share
 from advtrain.fast.choice import adam, in_training
 from advtrain.networks.ensemble import Ensemble, per_seed
 from advtrain.networks.plain import initialise, new_network
@@ -25,8 +24,11 @@ from advtrain.system.randomness import SeededRandom, no_global_draws
 from advtrain.training.cuda_graph import CapturedStep
 from advtrain.training.noisy_zeros import NoisyZeros
 from advtrain.training.plan import EpochRecord, Plan
+from advtrain.training.watch import watch
 
 WhyStop = Callable[[], str | None]
+Best = dict[str, Any]
+"""The `epoch` of a seed after which `pgd_accuracy` was highest, the first one of equals, and the `weights` then."""
 
 
 class Trainer:
@@ -38,9 +40,11 @@ class Trainer:
     def __init__(self, plan: Plan, data: Examples, seeds: Sequence[int], *, cuda_graph: bool = False) -> None:
         """Make everything that the plan names, from `seeds`; its own seeds and choice of images are the caller's business.
 
-        `data` has the training images, on the device; with `cuda_graph` the steps run from a CUDA graph.
+        `data` has the plan's images, those held out included, on the device; with `cuda_graph` the steps run from a CUDA graph.
         """
-        self.plan, self.data, self.seeds, self.cuda_graph = plan, data, list(seeds), cuda_graph
+        self.plan, self.seeds, self.cuda_graph = plan, list(seeds), cuda_graph
+        self.data, held_out = data.split(len(data) - plan.held_out_examples)
+        self.watched = held_out or self.data.first(plan.monitor_examples)
         device = data.x.device
         self.generators = [torch.Generator().manual_seed(seed) for seed in self.seeds]
         networks = [new_network(plan.network) for _ in self.seeds]
@@ -61,11 +65,13 @@ class Trainer:
         with no_global_draws(device, f"defense {plan.method}"):
             self.defense = registry.create(plan.defense, epsilon=plan.epsilon)
             self.defense.random = SeededRandom(self.seeds, device)
-            self.defense.start_training(per_seed(self.network, data.x))
+            self.defense.start_training(per_seed(self.network, self.data.x))
         if plan.zero_gradients == "random_signs":
             self.seen = NoisyZeros(self.seen, self.defense.random)
         self.captured = CapturedStep(plan.batch_size, self.defense.random.generators) if cuda_graph else None
         self.history: list[EpochRecord] = []
+        self.best: dict[int, Best] = {}
+        """Of each seed, where images are held out."""
         self.order: Tensor | None = None
         """The order of the images, [n] or [S, n], in the epoch that has begun; None between two epochs."""
         self.tallies: list[Tensor] = []
@@ -110,11 +116,16 @@ class Trainer:
         if reason:
             raise Stopped(reason)
         means = (sums.sum(dim=0) / len(self.data)).T.tolist()
+        epsilon, iterations = self.plan.epsilon, self.plan.monitor_iterations
+        watched = watch(self.network, self.watched, len(self.seeds), epsilon=epsilon, iterations=iterations)
+        seconds = self.seconds / len(self.seeds)
         records = [
-            EpochRecord(seed, self.epoch + 1, loss, clean, adversarial, robust, self.seconds / len(self.seeds))
-            for seed, (loss, clean, adversarial), robust in zip(self.seeds, means, self._robust_accuracies(), strict=True)
+            EpochRecord(seed, self.epoch + 1, loss, clean, adversarial, **asdict(seen), seconds=seconds)
+            for seed, (loss, clean, adversarial), seen in zip(self.seeds, means, watched, strict=True)
         ]
         self.history += records
+        if self.plan.held_out_examples:
+            self._keep_best(records)
         self.order, self.tallies, self.seconds = None, [], 0.0
         return records
 
@@ -176,6 +187,7 @@ class Trainer:
             "random_at_start": self.random_at_start,
             "generators": [generator.get_state() for generator in self.generators],
             "history": [asdict(record) for record in self.history],
+            "best": self.best,
             "order": self.order,
             "tallies": self.tallies,
             "seconds": self.seconds,
@@ -188,6 +200,7 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group |= {"lr": self.rate, "capturable": self.cuda_graph}
         self.history = [EpochRecord(**record) for record in state["history"]]
+        self.best = dict(state["best"])
         self.order, self.seconds = state["order"], state["seconds"]
         self.tallies = [tally.to(self.data.x.device) for tally in state["tallies"]]
         self.random_at_start = state["random_at_start"]
@@ -209,9 +222,10 @@ class Trainer:
                 f"step {step + 1}; lower learning_rate ({self.plan.learning_rate})"
             )
 
-    def _robust_accuracies(self) -> list[float]:
-        """Share of the watched images that each seed's network gets right under BIM."""
-        epsilon, iterations, n = self.plan.epsilon, self.plan.monitor_iterations, self.plan.monitor_examples
-        watched = self.data.first(n)
-        right = correct_after_bim(self.network, watched, epsilon=epsilon, iterations=iterations, batch_size=n)
-        return [share(flags) for flags in right.view(len(self.seeds), -1)]
+    def _keep_best(self, records: list[EpochRecord]) -> None:
+        """Keep the weights of each seed whose accuracy under PGD is higher than after every earlier epoch."""
+        weights = self.weights()
+        for record in records:
+            if record.seed not in self.best or record.pgd_accuracy > self.best[record.seed]["pgd_accuracy"]:
+                kept = {name: tensor.clone() for name, tensor in weights[record.seed].items()}
+                self.best[record.seed] = {"epoch": record.epoch, "pgd_accuracy": record.pgd_accuracy, "weights": kept}
