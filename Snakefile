@@ -39,6 +39,7 @@ rule all:
         against_paper=multiext("<results>/against_paper", ".parquet", ".md", ".html"),
         differences=multiext("<results>/differences", ".parquet", ".md", ".html"),
         claims=multiext("<results>/claims", ".parquet", ".md", ".html"),
+        overfitting=multiext("<results>/overfitting", ".parquet", ".md", ".html"),
         pareto="<results>/pareto.parquet",
         cost=multiext("<results>/cost", ".parquet", ".md", ".html"),
         figures=expand(

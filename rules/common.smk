@@ -89,6 +89,13 @@ CLASSIFIERS = {
     **{name: recipe(name) for name in config["defenses"]},
 }
 
+# Classifiers with the weights of the epoch that was best on images held out, and without a training of their own.
+BESTS = ["{}__best".format(name) for name in DEFENSES if CLASSIFIERS[name]["held_out_examples"]]
+WATCHED = "{:,} training images {}".format(
+    COMMON["held_out_examples"] or COMMON["monitor_examples"],
+    "held out" if COMMON["held_out_examples"] else "that were trained on",
+)
+
 
 def to_json(value, sort_keys=True):
     """A param for a script's JSON option, with sorted keys, so that equal settings are equal texts; titles keep their order.
@@ -215,4 +222,4 @@ SHARED_GPU = int(config["device"] in ("cuda", "mps"))
 
 wildcard_constraints:
     dataset="|".join(DATASETS),
-    defense="|".join(CLASSIFIERS),
+    defense="|".join([*CLASSIFIERS, *BESTS]),

@@ -2,7 +2,7 @@
 
 Input: the evaluations of all cells, the timing, the training histories, and the audit, whose failures Table I marks.
 Output: <results>/table1.parquet, .csv, .md, .tex, .html; <results>/headline.md; <results>/against_paper, differences, claims,
-cost as .parquet, .md, .html; <results>/figure1, figure2, table1_bars, pareto, histories as .svg, .pdf, .png;
+overfitting, cost as .parquet, .md, .html; <results>/figure1, figure2, table1_bars, pareto, histories as .svg, .pdf, .png;
 <results>/pareto.parquet.
 
 The rule table1 is the pattern of every rule that makes tables or figures: its script gets an option for each named input and
@@ -132,6 +132,23 @@ use rule table1 as histories with:
         "<results>/logs/histories.log",
     params:
         settings=setting_options(iterations=config["training"]["monitor_iterations"]),
+
+
+use rule table1 as overfitting with:
+    input:
+        code=code("src/overfitting.py"),
+        histories=HISTORIES,
+        evaluations=expand(
+            "<results>/evaluations/{dataset}/{classifier}.strong.parquet",
+            dataset=DATASETS,
+            classifier=[name for best in BESTS for name in (best.removesuffix("__best"), best)],
+        ),
+    output:
+        page("overfitting", "Training", "Catastrophic overfitting"),
+    log:
+        "<results>/logs/overfitting.log",
+    params:
+        settings=setting_options(watched=WATCHED),
 
 
 # Snakemake does not count benchmark files as outputs; they are there once the jobs' results are.

@@ -14,7 +14,7 @@ COMMAND = "snakemake --cores 2 {}-- ".format("" if SCALE == "paper" else "--conf
 PUBLISHED = [
     *expand(
         "{table}.{format}",
-        table=["table1", "against_paper", "differences", "claims", "audit", "cost"],
+        table=["table1", "against_paper", "differences", "claims", "audit", "overfitting", "cost"],
         format=["md", "parquet"],
     ),
     *expand("{figure}.svg", figure=["figure1", "figure2", "table1_bars", "pareto", "transfer", "histories"]),

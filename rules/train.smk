@@ -1,7 +1,8 @@
 """Training.
 
 Input: the training images and labels of a data set.
-Output: <results>/models/{dataset}/{defense}.pt, the weights of all seeds of a cell; .history.parquet, a row for each epoch.
+Output: <results>/models/{dataset}/{defense}.pt, the weights of all seeds of a cell; .history.parquet, a row for each epoch;
+{defense}__best.pt, the weights of the epochs that were best on images held out, a classifier like any other.
 
 The checkpoint is not declared as an output: Snakemake deletes the outputs of a killed job, and the next run resumes from the
 checkpoint. The job deletes it at the end. Only stderr goes to the log: stdout has a line at each tenth of the training.
@@ -20,6 +21,8 @@ rule train:
         "<results>/logs/train/{dataset}/{defense}.log",
     benchmark:
         "<results>/benchmarks/train/{dataset}/{defense}.tsv"
+    wildcard_constraints:
+        defense="|".join(CLASSIFIERS),
     # The longest trainings first, so that none of them runs alone at the end.
     priority: lambda wildcards: CLASSIFIERS[wildcards.defense]["defense"].get("iterations", 1)
     conda:
@@ -50,4 +53,27 @@ rule train:
             --model {output.model:q} \
             --history {output.history:q} \
             2>>{log:q}
+        """
+
+
+rule best:
+    input:
+        code=code("src/best.py"),
+        model="<results>/models/{dataset}/{defense}.pt",
+    output:
+        "<results>/models/{dataset}/{defense}__best.pt",
+    log:
+        "<results>/logs/best/{dataset}/{defense}.log",
+    wildcard_constraints:
+        defense="|".join(CLASSIFIERS),
+    localrule: True
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem="1GB",
+        runtime="10m",
+    shell:
+        """
+        exec python3 {input.code[0]:q} {input.model:q} --output {output:q} >{log:q} 2>&1
         """

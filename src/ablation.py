@@ -7,13 +7,13 @@ from advtrain.report.step_and_reset import ablation_table, page
 from advtrain.report.step_and_reset_map import ablation_map
 from cli.command import FromJson
 from cli.figure import write_figure
-from cli.report import Report, report_command
+from cli.report import Report, read_rows, report_command
 
 Choices = dict[str, tuple[int, int]]
 CHOICES = "Step divisor and epochs between two resets of each, by name; JSON."
 
 
-@report_command(many="evaluations")
+@report_command(evaluations=read_rows)
 @click.option("--classifiers", required=True, type=FromJson(Choices), help=CHOICES)
 @click.option("--epochs", required=True, type=click.IntRange(min=1), help="Length of the training.")
 def main(evaluations: pd.DataFrame, classifiers: Choices, epochs: int, report: Report) -> None:

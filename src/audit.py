@@ -3,10 +3,10 @@
 import pandas as pd
 
 from advtrain.report.audit_page import audit_table, page
-from cli.report import Report, report_command
+from cli.report import Report, read_rows, report_command
 
 
-@report_command(many="findings")
+@report_command(findings=read_rows)
 def main(findings: pd.DataFrame, report: Report) -> None:
     """Judge every check of every trained model."""
     audit = audit_table(findings)

@@ -4,10 +4,10 @@ import pandas as pd
 
 from advtrain.report.claims_page import claims_table, page
 from advtrain.report.paper_claims import Figures, judge_all
-from cli.report import Report, report_command
+from cli.report import Report, read_rows, report_command
 
 
-@report_command("timing-blocks", many="evaluations")
+@report_command("timing-blocks", evaluations=read_rows)
 def main(evaluations: pd.DataFrame, timing_blocks: pd.DataFrame, report: Report) -> None:
     """Judge the paper's claims."""
     figures = Figures(evaluations, timing_blocks, report.labels.datasets, report.labels.defenses)

@@ -10,7 +10,7 @@ from cli.command import FOLDER, FromJson
 from cli.report import Report, report_command
 
 
-@report_command("timing", many="histories", read=training_seconds)
+@report_command("timing", histories=training_seconds)
 @click.option("--benchmarks", required=True, type=FOLDER, help="Folder of the benchmark files of all jobs.")
 @click.option("--rules", required=True, type=FromJson(tuple[str, ...]), help="The rules to count, JSON.")
 def main(histories: pd.DataFrame, timing: pd.DataFrame, benchmarks: Path, rules: tuple[str, ...], report: Report) -> None:

@@ -3,10 +3,10 @@
 import pandas as pd
 
 from advtrain.report import pairs
-from cli.report import Report, report_command
+from cli.report import Report, read_rows, report_command
 
 
-@report_command(many="evaluations")
+@report_command(evaluations=read_rows)
 def main(evaluations: pd.DataFrame, report: Report) -> None:
     """Compare the classifiers with each other."""
     table = pairs.differences(evaluations, report.labels)

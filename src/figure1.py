@@ -4,10 +4,10 @@ import pandas as pd
 
 from advtrain.report.figures import figure_1
 from cli.figure import write_figure
-from cli.report import Report, report_command
+from cli.report import Report, read_rows, report_command
 
 
-@report_command(many="evaluations")
+@report_command(evaluations=read_rows)
 def main(evaluations: pd.DataFrame, report: Report) -> None:
     """Draw Figure 1."""
     write_figure(figure_1(evaluations, report.labels), report)

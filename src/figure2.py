@@ -5,10 +5,10 @@ import pandas as pd
 
 from advtrain.report.figures import figure_2
 from cli.figure import write_figure
-from cli.report import Report, report_command
+from cli.report import Report, read_rows, report_command
 
 
-@report_command(many="evaluations")
+@report_command(evaluations=read_rows)
 @click.option("--iterations", required=True, type=click.IntRange(min=1), help="N of the BIM that was traced.")
 def main(evaluations: pd.DataFrame, iterations: int, report: Report) -> None:
     """Draw Figure 2."""

@@ -8,7 +8,7 @@ from cli.figure import write_figure
 from cli.report import Report, report_command
 
 
-@report_command(many="histories", read=read_histories)
+@report_command(histories=read_histories)
 @click.option("--iterations", required=True, type=click.IntRange(min=1), help="N of the BIM that watched.")
 def main(histories: pd.DataFrame, iterations: int, report: Report) -> None:
     """Draw the training histories."""

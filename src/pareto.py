@@ -4,10 +4,10 @@ import pandas as pd
 
 from advtrain.report.robustness_and_price import pareto_figure, pareto_table
 from cli.figure import write_figure
-from cli.report import Report, report_command
+from cli.report import Report, read_rows, report_command
 
 
-@report_command("timing", many="evaluations")
+@report_command("timing", evaluations=read_rows)
 def main(evaluations: pd.DataFrame, timing: pd.DataFrame, report: Report) -> None:
     """Set robustness against price."""
     table = pareto_table(evaluations, timing, report.labels)

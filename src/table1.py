@@ -3,10 +3,10 @@
 import pandas as pd
 
 from advtrain.report.table_one import page, table_1
-from cli.report import Report, report_command
+from cli.report import Report, read_rows, report_command
 
 
-@report_command("timing", "audit", many="evaluations")
+@report_command("timing", "audit", evaluations=read_rows)
 def main(evaluations: pd.DataFrame, timing: pd.DataFrame, audit: pd.DataFrame, report: Report) -> None:
     """Assemble Table I."""
     table = table_1(evaluations, timing, audit, report.labels)

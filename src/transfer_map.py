@@ -4,10 +4,10 @@ import pandas as pd
 
 from advtrain.report.figures import transfer_map
 from cli.figure import write_figure
-from cli.report import Report, report_command
+from cli.report import Report, read_rows, report_command
 
 
-@report_command(many="matrices")
+@report_command(matrices=read_rows)
 def main(matrices: pd.DataFrame, report: Report) -> None:
     """Draw the transfer matrices."""
     write_figure(transfer_map(matrices, report.labels), report)

@@ -5,13 +5,13 @@ import pandas as pd
 
 from advtrain.report.open_choices import page, variants_table
 from cli.command import FromJson
-from cli.report import Report, report_command
+from cli.report import Report, read_rows, report_command
 
 Titles = dict[str, dict[str, str]]
 TITLES = "For each defense the title of each choice, by classifier; JSON."
 
 
-@report_command(many="evaluations")
+@report_command(evaluations=read_rows)
 @click.option("--classifiers", required=True, type=FromJson(Titles), help=TITLES)
 @click.option("--fixed-step-divisor", required=True, type=float, help="Of epsilon, in BIM of a fixed step.")
 def main(evaluations: pd.DataFrame, classifiers: Titles, fixed_step_divisor: float, report: Report) -> None:

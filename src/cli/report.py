@@ -57,16 +57,18 @@ class Report:
 
 def read_rows(files: Iterable[Path]) -> pd.DataFrame:
     """The rows of several tables of the same columns, one after the other; raises as `read_table`."""
-    return pa.concat_tables([read_table(file) for file in files]).to_pandas()
+    tables = [read_table(file) for file in files]
+    return pa.concat_tables(tables).to_pandas() if tables else pd.DataFrame()
 
 
 def report_command(
-    *tables: str, many: str = "", read: Callable[[Sequence[Path]], pd.DataFrame] = read_rows
+    *tables: str, **many: Callable[[Sequence[Path]], pd.DataFrame]
 ) -> Callable[[Callable[..., None]], click.Command]:
     """A click command that makes tables or figures of result tables, with --labels and --output.
 
     Its function gets `report`, its other options, and the rows of each table by the name of its option: `tables` name options
-    that take one table each, `many` one that takes those of many cells, given several times, which `read` makes one.
+    that take one table each, `many` those that take tables of many cells, given several times, and the function that makes them
+    one, such as `read_rows`.
     """
     written = "Written in the format of its suffix; several."
     shared: list[click.Parameter] = [
@@ -74,18 +76,16 @@ def report_command(
         click.Option(["--labels"], required=True, type=FromJson(Labels), help="Titles and scale, JSON."),
         *(click.Option([f"--{name}"], required=True, type=FILE, help="Parquet of an earlier rule.") for name in tables),
     ]
-    if many:
-        of_cells = "Parquet of each cell; several."
-        shared.append(click.Option([f"--{many}"], required=True, multiple=True, type=FILE, help=of_cells))
+    of_cells = "Parquet of each cell; several."
+    shared += [click.Option([f"--{name}"], multiple=True, type=FILE, help=of_cells) for name in many]
 
     def decorate(function: Callable[..., None]) -> click.Command:
         @wraps(function)
         def run(labels: Labels, output: tuple[Path, ...], **options: Any) -> None:
             single = {name: options[name] for name in (name.replace("-", "_") for name in tables)}
             rows = {name: read_rows([file]) for name, file in single.items()}
-            if many:
-                rows[many] = read(options[many])
-            inputs = read_provenances([*options.get(many, ()), *single.values()])
+            rows |= {name: read(options[name]) for name, read in many.items()}
+            inputs = read_provenances([*(file for name in many for file in options[name]), *single.values()])
             function(**{**options, **rows}, report=Report(labels, output, inputs))
 
         return click.command(cls=Command, params=shared)(run)

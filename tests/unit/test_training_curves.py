@@ -22,8 +22,8 @@ def drawn(seeds: tuple[int, ...] = (0, 1, 2)) -> Figure:
         for (place, defense), seed, epoch in itertools.product(enumerate(LABELS.defenses), seeds, EPOCHS):
             more = 2 * seed + 20 * place
             own = float("nan") if defense == "vanilla" else (50 - epoch + more) / 100
-            rows.append((dataset, defense, seed, epoch, (epoch + more + offset) / 100, own))
-    columns = ["dataset", "defense", "seed", "epoch", "robust_accuracy", "adversarial_accuracy"]
+            rows.append((dataset, defense, seed, epoch, (epoch + more + offset) / 100, own, (epoch - seed) / 40))
+    columns = ["dataset", "defense", "seed", "epoch", "pgd_accuracy", "adversarial_accuracy", "alignment"]
     return histories_figure(pd.DataFrame(rows, columns=columns), LABELS, iterations=7)
 
 
@@ -34,11 +34,17 @@ def curves(figure: Figure, panel: int) -> list[list[float]]:
     return [list(line.get_ydata()) for line in lines]
 
 
-def test_a_column_is_a_data_set_and_its_panels_are_the_attack_from_outside_and_the_defense_s_own() -> None:
+def test_a_column_is_a_data_set_and_its_panels_are_pgd_the_defense_s_own_examples_and_the_cosine() -> None:
     axes = drawn().axes
-    assert [axis.get_title() for axis in axes] == ["(a) MNIST", "(b) Fashion-MNIST", "(c) MNIST", "(d) Fashion-MNIST"]
-    assert ["BIM(7)" in axis.get_ylabel() for axis in axes] == [True, True, False, False]
-    assert ["own" in axis.get_ylabel() for axis in axes] == [False, False, True, True]
+    assert [axis.get_title() for axis in axes[:4]] == ["(a) MNIST", "(b) Fashion-MNIST", "(c) MNIST", "(d) Fashion-MNIST"]
+    for row, words in enumerate(("PGD(7)", "own", "Cosine")):
+        assert [words in axis.get_ylabel() for axis in axes] == [place // 2 == row for place in range(6)]
+
+
+def test_the_cosine_is_drawn_as_it_is_with_room_for_the_lowest() -> None:
+    figure = drawn()
+    assert curves(figure, 5)[0] == pytest.approx([(epoch - 1) / 40 for epoch in EPOCHS])
+    assert figure.axes[5].get_ylim() == pytest.approx((-1 / 40 - 0.03, 1.03))
 
 
 def test_a_line_is_the_mean_over_seeds_in_percent_and_a_defense_that_makes_no_examples_has_none_below() -> None:
