@@ -39,6 +39,12 @@ use rule table1 as ablation with:
             classifier=ABLATED,
             evaluation=[*TABLE_1_BIM, "strong"],
         ),
+        # The images held out are what a choice is picked on.
+        histories=expand(
+            "<results>/models/{dataset}/{classifier}.history.parquet",
+            dataset=DATASETS,
+            classifier=ABLATED if COMMON["held_out_examples"] else [],
+        ),
     output:
         page("ablation", "Beyond the paper", "Step and resets of Proposed"),
         picture("ablation", "Beyond the paper", "Step and resets of Proposed, as heat maps"),

@@ -9,11 +9,11 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from advtrain.report.labels import Labels
-from advtrain.report.step_and_reset import MEASURES, is_highest, is_papers, step
+from advtrain.report.step_and_reset import MEASURES, is_papers, is_picked, is_validated, step
 from advtrain.report.style import HEAT_MAP, legend_below, panels
 
 TITLE_LETTERS = 23
-PAPERS, HIGHEST = "The paper's choice", "The highest"
+PAPERS, HIGHEST, HIGHEST_HELD_OUT = "The paper's choice", "The highest", "The highest on images held out"
 
 
 def ablation_map(table: pd.DataFrame, labels: Labels) -> Figure:
@@ -34,8 +34,8 @@ def ablation_map(table: pd.DataFrame, labels: Labels) -> Figure:
             frame = Rectangle(corner, 0.94, 0.94, fill=False, edgecolor="white", linewidth=2.2, label=PAPERS)
             frame.set_path_effects([withStroke(linewidth=4.4, foreground="black")])
             axis.add_patch(frame)
-        stars = places[is_highest(rows)]
-        axis.plot(stars["x"] + 0.5, stars["y"] + 0.8, "*", color="white", markeredgecolor="black", markersize=11, label=HIGHEST)
+        stars, label = places[is_picked(rows)], HIGHEST_HELD_OUT if is_validated(rows) else HIGHEST
+        axis.plot(stars["x"] + 0.5, stars["y"] + 0.8, "*", color="white", markeredgecolor="black", markersize=11, label=label)
         axis.set(xlabel="Epochs between two resets", ylabel="Step of an epoch")
         axis.tick_params(axis="y", rotation=0)
     figure.colorbar(axes[0].collections[0], ax=axes, label="Test accuracy (%)", shrink=0.6)

@@ -15,12 +15,12 @@ MARKS = 8
 
 
 def read_histories(files: Iterable[Path]) -> pd.DataFrame:
-    """The rows of several histories, named {dataset}/{defense}.history.parquet, with `dataset` and `defense`."""
+    """The rows of some histories, named {dataset}/{defense}.history.parquet, with `dataset` and `defense`."""
     tables = []
     for file in files:
         cell = {"dataset": file.parent.name, "defense": file.name.removesuffix(".history.parquet")}
         tables.append(read_table(file).to_pandas().assign(**cell))
-    return pd.concat(tables, ignore_index=True)
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
 def histories_figure(histories: pd.DataFrame, labels: Labels, iterations: int) -> Figure:
