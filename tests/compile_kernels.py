@@ -22,22 +22,23 @@ from advtrain.networks.plain import new_network
 TYPES = {torch.float32: "*fp32", torch.int64: "*i64", torch.int8: "*i8"}
 
 
+def type_of(value: Any) -> Any:
+    """Triton's name for the type of an argument; of a tuple a tuple of them."""
+    if isinstance(value, tuple):
+        return tuple(type_of(entry) for entry in value)
+    return TYPES[value.dtype] if isinstance(value, Tensor) else {int: "i32", float: "fp32"}[type(value)]
+
+
 def main(capability: int) -> None:
     compiled = set()
 
     def run(kernel: JITFunction[Any], *args: Any, grid: Any, warmup: bool, **options: Any) -> None:
         given = dict(zip(kernel.arg_names, args, strict=False))
         constants = {name: options.pop(name) for name in kernel.arg_names if name in options}
-        types = {
-            name: TYPES[value.dtype] if isinstance(value, Tensor) else {int: "i32", float: "fp32"}[type(value)]
-            for name, value in given.items()
-        }
-        signature = types | dict.fromkeys(constants, "constexpr")
-        aligned = {
-            (i,): [["tt.divisibility", 16]]
-            for i, name in enumerate(kernel.arg_names)
-            if isinstance(given.get(name), Tensor) or name == "Bp"
-        }
+        signature = {name: type_of(value) for name, value in given.items()} | dict.fromkeys(constants, "constexpr")
+        places = [(i,) for i, name in enumerate(given) if isinstance(given[name], Tensor) or name == "Bp"]
+        places += [(i, j) for i, value in enumerate(given.values()) if isinstance(value, tuple) for j in range(len(value))]
+        aligned = {place: [["tt.divisibility", 16]] for place in places}
         case = (kernel, *constants.items())
         if case not in compiled:
             compiled.add(case)

@@ -93,6 +93,20 @@ def test_a_known_network_goes_by_the_kernels_on_cuda_alone_and_in_float32_alone(
     assert on("mps", network, monkeypatch) == on("cuda", network.double(), monkeypatch) == "Products"
 
 
+def test_a_network_computed_by_the_kernels_is_trained_by_theirs_and_any_other_by_torch_s_adam(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("triton", reason="Triton is not installed, as on a system other than Linux")
+    from advtrain.fast.adam import Adam
+
+    network = new_network("small_cnn")
+    monkeypatch.setattr(choice, "device_of", lambda model: "cuda")
+    assert choice.adam(network) is choice.adam(Ensemble([network])) is choice.adam(new_network("madry_cnn")) is Adam
+    assert choice.adam(network[:2]) is choice.adam(network.double()) is torch.optim.Adam
+    monkeypatch.setattr(choice, "device_of", lambda model: "cpu")
+    assert choice.adam(new_network("small_cnn")) is torch.optim.Adam
+
+
 def test_an_unknown_network_is_left_as_it_is_and_that_its_zeros_are_not_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(784, 10), nn.Tanh())
     with pytest.warns(UserWarning, match="zeros of this network's input gradient may come out as noise"):

@@ -101,8 +101,9 @@ def test_a_training_by_the_kernels_is_the_plain_one(defense: str, seeds: list[in
 
 @pytest.mark.parametrize("on_device", [False, True])
 def test_adam_is_that_of_torch(on_device: bool) -> None:
+    """A tensor has one program, or two, the second not full."""
     generator = torch.Generator().manual_seed(12)
-    start = [torch.randn(shape, generator=generator) for shape in ((3, 5), (1500,))]
+    start = [torch.randn(shape, generator=generator) for shape in ((3, 5), (1500,), (1024,), (7,))]
     settings = {"lr": torch.tensor(0.01) if on_device else 0.01, "weight_decay": 0.02}
     results = []
     for kind, more in ((adam.Adam, {}), (torch.optim.Adam, {"fused": True})):

@@ -15,7 +15,8 @@ from advtrain.fast.products import Products
 from advtrain.networks.ensemble import Ensemble, can_be_stacked
 from advtrain.networks.plain import is_watched, madry_cnn, small_cnn
 
-SMALL_CNN, MADRY_CNN = repr(small_cnn()), repr(madry_cnn())
+BY_KERNELS = {repr(small_cnn()): "small_cnn", repr(madry_cnn()): "madry_cnn"}
+"""The architectures that there are kernels for."""
 
 
 def in_training(network: nn.Module) -> nn.Module:
@@ -34,13 +35,13 @@ def in_training(network: nn.Module) -> nn.Module:
             "zeros of this network's input gradient may come out as noise, of which attacks take the sign", stacklevel=2
         )
         return network
-    if device == "cuda" and next(network.parameters()).dtype == torch.float32:
-        # Triton takes a second to import, and is not there without CUDA.
-        if repr(layers) == SMALL_CNN:
+    # Triton takes a second to import, and is not there without CUDA.
+    match known_to_the_kernels(network):
+        case "small_cnn":
             from advtrain.fast.small_cnn import SmallCnn
 
             return SmallCnn(network)
-        if repr(layers) == MADRY_CNN:
+        case "madry_cnn":
             from advtrain.fast.madry_cnn import MadryCnn
 
             return MadryCnn(network)
@@ -49,11 +50,19 @@ def in_training(network: nn.Module) -> nn.Module:
 
 def adam(network: nn.Module) -> type[torch.optim.Adam]:
     """The class of Adam for a network's training."""
-    if device_of(network) != "cuda":
+    if known_to_the_kernels(network) is None:
         return torch.optim.Adam
     from advtrain.fast.adam import Adam
 
     return Adam
+
+
+def known_to_the_kernels(network: nn.Module) -> str | None:
+    """Name of the architecture that a network or each of an `Ensemble` has, if there are kernels for it where it is."""
+    layers = network.architecture[0] if isinstance(network, Ensemble) else network
+    if device_of(network) != "cuda" or next(network.parameters()).dtype != torch.float32:
+        return None
+    return BY_KERNELS.get(repr(layers))
 
 
 def frozen(model: nn.Module) -> nn.Module:

@@ -191,25 +191,37 @@ def weight_gradients(
 
 
 @triton.jit
-def adam_kernel(
-    w, g, m, v, step, rate, beta1, beta2, eps, decay, N, LOG1: tl.constexpr, LOG2: tl.constexpr, ON_DEVICE: tl.constexpr
-):  # fmt: skip
-    """w -= rate m' / (sqrt(v') + eps), in place on w, m and v [N], as in torch.optim.Adam. Program: 1,024 of N.
-
-    LOG1 and LOG2 are the logarithms of beta1 and beta2; with ON_DEVICE `rate` is where the learning rate lies.
-    """
-    i = tl.program_id(0) * 1024 + tl.arange(0, 1024)
+def _descend(i, w, g, m, v, unbias1, unbias2, rate, beta1, beta2, eps, decay, N):
+    """w -= rate m' / (sqrt(v') + eps), in place on w, m and v [N]: elements 1024 i to 1024 i + 1023."""
+    i = i * 1024 + tl.arange(0, 1024)
     inside = i < N
-    t = tl.load(step).to(tl.float64)  # 1 - beta2 ** t has lost three digits in float32
-    unbias1 = (1 - tl.exp(t * LOG1)).to(tl.float32)
-    unbias2 = (1 - tl.exp(t * LOG2)).to(tl.float32)
     weight = tl.load(w + i, mask=inside, other=0.0)
     gradient = tl.load(g + i, mask=inside, other=0.0) + decay * weight
     mean = beta1 * tl.load(m + i, mask=inside, other=0.0) + (1 - beta1) * gradient
     square = beta2 * tl.load(v + i, mask=inside, other=0.0) + (1 - beta2) * gradient * gradient
     tl.store(m + i, mean, mask=inside)
     tl.store(v + i, square, mask=inside)
-    if ON_DEVICE:
-        rate = tl.load(rate)
     moved = weight - rate / unbias1 * mean / (tl.sqrt(square) / tl.sqrt(unbias2) + eps)
     tl.store(w + i, moved, mask=inside)
+
+
+@triton.jit
+def adam_kernel(
+    w, g, m, v, step, rate, beta1, beta2, eps, decay,
+    N: tl.constexpr, LOG1: tl.constexpr, LOG2: tl.constexpr, ON_DEVICE: tl.constexpr,
+):  # fmt: skip
+    """A step of torch.optim.Adam, in place on w, m and v: each, as g, a tuple of tensors of N elements.
+
+    Program: 1,024 elements of one tensor; the first tensor's programs come first. LOG1 and LOG2 are the logarithms of beta1 and
+    beta2; with ON_DEVICE `rate` is where the learning rate lies.
+    """
+    if ON_DEVICE:
+        rate = tl.load(rate)
+    t = tl.load(step).to(tl.float64)  # 1 - beta2 ** t has lost three digits in float32
+    unbias1 = (1 - tl.exp(t * LOG1)).to(tl.float32)
+    unbias2 = (1 - tl.exp(t * LOG2)).to(tl.float32)
+    i = tl.program_id(0)
+    for k in tl.static_range(len(N)):
+        if (i >= 0) & (i < tl.cdiv(N[k], 1024)):
+            _descend(i, w[k], g[k], m[k], v[k], unbias1, unbias2, rate, beta1, beta2, eps, decay, N[k])
+        i -= tl.cdiv(N[k], 1024)
