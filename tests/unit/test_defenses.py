@@ -2,12 +2,14 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from advtrain import defenses
 from advtrain.attacks.gradient import bim, fgsm
@@ -89,6 +91,26 @@ class TestProposed:
                 found = defense.outcome(network, data.x[index], data.y[index], index)
                 clean, carried = (F.cross_entropy(network(x[index]), data.y[index]) for x in (data.x, defense.x_adv))
                 assert found.loss.item() == pytest.approx((clean + carried).item() / 2, rel=1e-5)
+
+    def test_examples_are_written_back_unsorted_where_all_else_is_to_be_deterministic(
+        self, defense: Proposed, network: nn.Module, examples: Examples
+    ) -> None:
+        """A minibatch has no image twice; on CUDA torch's sort of it would take longer than the write."""
+        modes: dict[str, set[bool]] = {}
+
+        class Watch(TorchDispatchMode):
+            def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+                modes.setdefault(func.overloadpacket.__name__, set()).add(torch.are_deterministic_algorithms_enabled())
+                return func(*args, **(kwargs or {}))
+
+        torch.set_deterministic_debug_mode("warn")
+        try:
+            with Watch():
+                self.run_epochs(defense, network, examples, range(1))
+        finally:
+            torch.set_deterministic_debug_mode("default")
+        assert modes.pop("index_put_") == {False}
+        assert set.union(*modes.values()) == {True}
 
     @pytest.mark.parametrize("k", [1, 4, 14])
     def test_k_epochs_of_a_network_that_stays_the_same_are_k_steps_of_bim_within_the_budget(

@@ -3,7 +3,7 @@ import os
 import pytest
 import torch
 
-from advtrain.system.device import make_deterministic, numerics, prepare_device, select_device
+from advtrain.system.device import make_deterministic, no_place_twice, numerics, prepare_device, select_device
 from advtrain.system.errors import InputError
 
 CPU = torch.device("cpu")
@@ -17,6 +17,18 @@ def test_auto_takes_cuda_else_mps_else_the_cpu(cuda: bool, mps: bool, monkeypatc
     if not mps:
         with pytest.raises(InputError, match=r"device 'mps' is not on this machine; there is .*cpu"):
             select_device("mps")
+
+
+@pytest.mark.parametrize("mode", [0, 1])
+def test_a_write_without_a_place_twice_is_not_sorted_and_all_else_as_deterministic_as_before(mode: int) -> None:
+    try:
+        torch.set_deterministic_debug_mode(mode)
+        with pytest.raises(InputError), no_place_twice():
+            assert not torch.are_deterministic_algorithms_enabled()
+            raise InputError("the mode comes back after an error too")
+        assert torch.get_deterministic_debug_mode() == mode
+    finally:
+        torch.set_deterministic_debug_mode("default")
 
 
 def test_what_is_not_a_cpu_computes_deterministically_and_without_tf32(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from advtrain.attacks.gradient import bim
 from advtrain.data.examples import Examples
 from advtrain.defenses import registry
-from advtrain.defenses.base import Defense, Outcome, seed_index
+from advtrain.defenses.base import Defense, Outcome, seed_rows
 from advtrain.defenses.proposed import Proposed
 from advtrain.evaluation.paper_attacks import FixedStep, Sweep, Trace, fixed_step_bim, sweep_bim, trace_bim
 from advtrain.networks.ensemble import Ensemble
@@ -58,6 +58,19 @@ def test_the_paper_s_evaluations_have_each_network_s_own_row_in_turn(examples: E
         assert together == [row for rows in zip(*alone, strict=True) for row in rows]
 
 
+def test_a_minibatch_s_rows_are_those_of_each_seed_s_own_index_and_a_write_to_them_changes_what_is_kept() -> None:
+    kept, _ = images(5)
+    before, index = kept.clone(), torch.tensor([[4, 0], [1, 4], [0, 3]])
+    rows, places = seed_rows(kept, index)
+    assert torch.equal(rows[places], torch.stack([kept[seed, own] for seed, own in enumerate(index)]))
+    rows[places] = -1.0
+    for seed, own in enumerate(index):
+        before[seed, own] = -1.0
+    assert torch.equal(kept, before)
+    rows, places = seed_rows(kept[0], index[0])
+    assert torch.equal(rows[places], kept[0, index[0]])
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_defense_has_each_seed_s_own_loss_and_gradient(name: str) -> None:
     """Over two minibatches that share images, so that what a defense keeps for each seed counts."""
@@ -81,7 +94,12 @@ def outcomes(name: str, network: nn.Module, x: Tensor, y: Tensor, minibatches: l
     if name == "atda":
         defense.centres = defense.centres.double()
     defense.start_epoch(0)
-    return [defense.outcome(network, x[seed_index(index)], y[seed_index(index)], index) for index in minibatches]
+
+    def taken(tensor: Tensor, index: Tensor) -> Tensor:
+        rows, places = seed_rows(tensor, index)
+        return rows[places]
+
+    return [defense.outcome(network, taken(x, index), taken(y, index), index) for index in minibatches]
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -100,11 +100,21 @@ def attack_labels(network: nn.Module, x: Tensor, y: Tensor, labels: AttackLabels
     return predicted
 
 
-def seed_index(index: Tensor) -> tuple[Tensor, ...]:
-    """The index of the minibatch `index`, [B] or [S, B] for S seeds, into what a defense keeps, [n, ...] or [S, n, ...]."""
+def seed_rows(kept: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+    """What a defense keeps for each image as one list of rows, and which of them are those of a minibatch.
+
+    Args:
+        kept: contiguous, [n, ...], or [S, n, ...] for S seeds.
+        index: of the minibatch, [B] or [S, B].
+
+    Returns:
+        The rows [n, ...] or [S * n, ...], a view of `kept`, and the places of the minibatch in it, [B] or [S, B].
+    """
     if index.dim() == 1:
-        return (index,)
-    return torch.arange(len(index), device=index.device).unsqueeze(1), index
+        return kept, index
+    seeds, n = kept.shape[:2]
+    first = torch.arange(0, seeds * n, n, device=index.device)
+    return kept.view(seeds * n, *kept.shape[2:]), first.unsqueeze(1) + index
 
 
 def check_labels(labels: str) -> None:

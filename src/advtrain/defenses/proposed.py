@@ -21,8 +21,9 @@ from advtrain.defenses.base import (
     attack_labels,
     check_labels,
     mixture,
-    seed_index,
+    seed_rows,
 )
+from advtrain.system.device import no_place_twice
 from advtrain.system.errors import InputError, check_at_least_one
 
 
@@ -53,10 +54,12 @@ class Proposed(Defense):
 
     def outcome(self, network: nn.Module, x: Tensor, y: Tensor, index: Tensor) -> Outcome:
         """(CE(clean) + CE(carried examples, one step further)) / 2."""
-        x_adv = self.x_adv[seed_index(index)]
+        carried, places = seed_rows(self.x_adv, index)
+        x_adv = carried[places]
         attacked = attack_labels(network, x, y, self.labels)
         x_adv, _ = ascend(network, x_adv, x, attacked, epsilon=self.epsilon, step_size=self.step_size)
-        self.x_adv[seed_index(index)] = x_adv
+        with no_place_twice():
+            carried[places] = x_adv
         return mixture(network, x, x_adv, y)
 
     def state_dict(self) -> dict[str, Tensor]:

@@ -4,6 +4,8 @@ import ctypes
 import os
 import platform
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,20 @@ def make_deterministic(device: torch.device) -> None:
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         # Of Triton's kernels; its default changes from version to version.
         os.environ.setdefault("TRITON_DEFAULT_FP_FUSION", "1")
+
+
+@contextmanager
+def no_place_twice() -> Iterator[None]:
+    """For writes to an index in which no place is there twice, as in a minibatch: they are deterministic in any order.
+
+    torch does not know. Where it is to be deterministic, it checks the index and sorts it first, in ten kernels and more.
+    """
+    mode = torch.get_deterministic_debug_mode()
+    torch.set_deterministic_debug_mode("default")
+    try:
+        yield
+    finally:
+        torch.set_deterministic_debug_mode(mode)
 
 
 def describe_device(device: torch.device) -> str:
