@@ -163,11 +163,10 @@ class Trainer:
         outcome.loss.sum().backward()
         self.optimiser.step()
         loss = outcome.loss.detach()
-        hits = [
-            torch.full_like(loss, float("nan")) if logits is None else (logits.argmax(dim=-1) == y).sum(dim=-1).to(loss.dtype)
-            for logits in (outcome.clean_logits, outcome.adversarial_logits)
-        ]
-        return torch.stack([loss * y.shape[-1], *hits])
+        logits = [z for z in (outcome.clean_logits, outcome.adversarial_logits) if z is not None]
+        hits = (torch.stack(logits).argmax(dim=-1) == y).sum(dim=-1, dtype=loss.dtype)
+        missing = loss.new_full((2 - len(logits), *loss.shape), float("nan"))
+        return torch.cat([loss.unsqueeze(0) * y.shape[-1], hits, missing])
 
     def weights(self) -> dict[int, dict[str, Tensor]]:
         """State dict of each seed's network, on the CPU."""
