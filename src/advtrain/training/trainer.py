@@ -157,7 +157,8 @@ class Trainer:
 
         Nothing in it waits for the device.
         """
-        y = self.data.y[index]
+        # One label a thread; indexing would give a thread four, one after the other.
+        y = self.data.y.index_select(0, index.flatten()).view_as(index)
         outcome = self.defense.outcome(self.seen, self.data.x[index], y, index)
         self.optimiser.zero_grad()
         outcome.loss.sum().backward()
