@@ -15,7 +15,10 @@ kernels = pytest.importorskip("advtrain.fast.madry_cnn", reason="Triton is not i
 @pytest.fixture(autouse=True)
 def few_operations(monkeypatch: pytest.MonkeyPatch) -> None:
     """An interpreted operation takes a tenth of a millisecond, on however many numbers."""
-    fewest = {"TILE": 4, "BLOCK": 4, "STEP": 64, "SPLITS": 2, "DENSE": 1024, "DENSE_BACK": 512, "TURN": 512}
+    fewest = {
+        "TILE": 4, "BLOCK1": 4, "BLOCK2": 4, "STEP": 32, "STEP_BACK": 64, "SPLITS": 2,
+        "DENSE": 1024, "DENSE_BACK": 512, "TURN": 512,
+    }  # fmt: skip
     for name, value in fewest.items():
         monkeypatch.setattr(f"advtrain.fast.madry_kernels.{name}", value)
 

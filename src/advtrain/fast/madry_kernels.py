@@ -10,7 +10,8 @@ Layout, promises and names as in attack_kernels.py, whose kernels also compute t
 
 A program computes the four positions of one pooling window. Of its maximum it also stores where it is, the winner: position
 2 * y + x of the window, the first one of equals, or 4 where no position is above zero and so none has a gradient. Numbers of
-warps, stages and tiles are reasoned, not measured.
+warps, stages and tiles are the fastest of those tried on an H200 with five networks and 64 images; those of `arrange`, w1 and
+the images' gradient are reasoned.
 """
 
 from typing import Any, NamedTuple
@@ -26,13 +27,13 @@ from advtrain.fast.attack_kernels import Tiles, Weights, move
 
 TILE = 64
 """Images of a program."""
-STEP = 32
-"""Channels of a turn of the loop of conv2 and of its way back, if there are as many."""
-BLOCK = 16
-"""Images of a turn of a weight gradient's loop."""
+STEP, STEP_BACK = 32, 16
+"""Channels of a turn of the loop of conv2, and of that on its way back."""
+BLOCK1, BLOCK2 = 16, 32
+"""Images of a turn of the loop of w1's gradient, and of w2's."""
 DENSE, DENSE_BACK = 64, 32
 """Outputs of a program in the hidden layer, and those of a turn of the loop on the way back."""
-SPLITS = 7
+SPLITS = 14
 """Parts of w3's product over the 3,136 features."""
 TURN = 32
 """Rows of w3 that a program transposes."""
@@ -326,8 +327,8 @@ def forward(w: Weights, arranged: Arranged, x: Tensor, t: Tiles, *, train: bool)
     a1, a2 = x.new_empty(t.S, 196, 32, t.Bp), x.new_empty(t.S, 64, 49, t.Bp)
     i1, i2 = torch.empty_like(a1, dtype=torch.int8), torch.empty_like(a2, dtype=torch.int8)
     a1t = x.new_empty((t.S, 196, t.Bp, 32) if train else 1)
-    conv1_kernel[t.grid(196)](x, w.w1, w.b1, a1, a1t, i1, t.Bp, BM=t.BM, TRAIN=train, num_warps=8)
-    conv2_kernel[t.grid(49)](a1, arranged.w2, w.b2, a2, i2, t.Bp, BM=t.BM, STEP=min(STEP, 32), num_warps=8, num_stages=3)
+    conv1_kernel[t.grid(196)](x, w.w1, w.b1, a1, a1t, i1, t.Bp, BM=t.BM, TRAIN=train, num_warps=4)
+    conv2_kernel[t.grid(49)](a1, arranged.w2, w.b2, a2, i2, t.Bp, BM=t.BM, STEP=STEP, num_warps=8, num_stages=3)
     return Maps(a1t, i1, a2, i2), dense.to_hidden(a2, arranged.w3, t, splits=SPLITS, outputs=DENSE)
 
 
@@ -337,7 +338,7 @@ def back_to_maps(w: Weights, arranged: Arranged, g3: Tensor, maps: Maps, t: Tile
     g1, g2 = torch.empty_like(maps.i1, dtype=g.dtype), g.new_empty(t.S, 196, 64, t.Bp)
     g2t = g.new_empty((t.S, 196, t.Bp, 64) if train else 1)
     unpool_kernel[t.grid(49)](g, maps.i2, g2, g2t, t.Bp, BM=t.BM, TRAIN=train, num_warps=8)
-    conv2_back_kernel[t.grid(49)](g2, arranged.w2_back, maps.i1, g1, t.Bp, BM=t.BM, STEP=STEP, num_warps=8, num_stages=3)
+    conv2_back_kernel[t.grid(49)](g2, arranged.w2_back, maps.i1, g1, t.Bp, BM=t.BM, STEP=STEP_BACK, num_warps=4, num_stages=3)
     return g, g2t, g1
 
 
@@ -363,8 +364,8 @@ def gradients(
         of_images = dense.store_images(of_pixels, t)
     if weight:
         part1, part2 = x.new_empty(196, t.S, 800), x.new_empty(14, t.S, 64 * 896)
-        w1_kernel[(196, t.S)](x, g1, maps.i1, part1, t.S, t.Bp, BLOCK=BLOCK, num_warps=2)
-        w2_kernel[(98, t.S)](maps.a1t, g2t, part2, t.S, t.Bp, BLOCK=BLOCK, num_warps=4, num_stages=3)
+        w1_kernel[(196, t.S)](x, g1, maps.i1, part1, t.S, t.Bp, BLOCK=BLOCK1, num_warps=2)
+        w2_kernel[(98, t.S)](maps.a1t, g2t, part2, t.S, t.Bp, BLOCK=BLOCK2, num_warps=8, num_stages=3)
         of_w2 = part2.sum(0).view(t.S, 64, 28, 32)[:, :, :25].mT.reshape(t.S, 64, 32, 5, 5)
         of_w3, of_w4 = torch.bmm(g3t.mT, maps.a2.flatten(1, 2).mT), torch.bmm(g4t.mT, a3)[:, :10]
         of_weights = Weights(
