@@ -78,8 +78,8 @@ class Defense:
 def mixture(network: nn.Module, x: Tensor, x_adv: Tensor, y: Tensor) -> Outcome:
     """Half clean, half adversarial: (CE(clean) + CE(adversarial)) / 2, from one forward pass (Goodfellow et al. 2015)."""
     logits = network(torch.cat([x, x_adv], dim=-4))
-    clean, adversarial = cross_entropy(logits, torch.cat([y, y], dim=-1)).chunk(2, dim=-1)
-    return Outcome((clean.mean(-1) + adversarial.mean(-1)) / 2, *logits.chunk(2, dim=-2))
+    of_halves = cross_entropy(logits, torch.cat([y, y], dim=-1)).unflatten(-1, (2, -1)).mean(-1)
+    return Outcome(of_halves.mean(-1), *logits.chunk(2, dim=-2))
 
 
 def both_logits(network: nn.Module, x: Tensor, x_adv: Tensor) -> tuple[Tensor, Tensor]:
