@@ -52,8 +52,9 @@ defense whose step cannot be recorded needs `cuda_graph: false`.
 
 `make gpu` tests and measures this in three minutes."""
 
-LATER = """One H200, commit 82efa60. Since the measurements above (whose copy is "dirty" for a missing `results/.gitkeep`) Adam has
-become one launch, Proposed writes its examples back without a sort, and `madry_cnn` has measured tiles. Milliseconds of a training step, five seeds, the self-test passed again:
+LATER = """One H200, commit 82efa60. Since the measurements above (whose copy is "dirty" for a missing
+`results/.gitkeep`) Adam has become one launch, Proposed writes its examples back without a sort, and `madry_cnn` has measured
+tiles. The self-test passed again. Milliseconds of a training step, five seeds:
 
 | | above | now |
 |:--|--:|--:|
