@@ -65,10 +65,10 @@ rule publish:
 
 use rule publish as publish_variants with:
     input:
-        files=multiext("<results>/variants", ".md", ".parquet"),
+        files=multiext("<results>/variants", ".md", ".parquet", ".svg"),
         code=code("src/publish.py"),
     output:
-        files=multiext("{}/variants".format(FOLDER), ".md", ".parquet"),
+        files=multiext("{}/variants".format(FOLDER), ".md", ".parquet", ".svg"),
         about="{}/about_variants.md".format(FOLDER),
     log:
         "<results>/logs/publish_variants.log",

@@ -2,8 +2,9 @@
 
 Input: the evaluations of classifiers that differ from a defense of the paper in one choice, and of Proposed with each step and
 period of resets.
-Output: <results>/variants.parquet, .md, .html, how near each choice comes to the paper's Table I; <results>/ablation.parquet, .md,
-.html, the steps and periods and those of the paper's own choice; <results>/ablation.svg, .pdf, .png, the same as heat maps.
+Output: <results>/variants.parquet, .md, .html, how near each choice comes to the paper's Table I; <results>/variants.svg, .pdf,
+.png, the same under BIM(30) as a chart; <results>/ablation.parquet, .md, .html, the steps and periods and those of the paper's own
+choice; <results>/ablation.svg, .pdf, .png, the same as heat maps.
 """
 
 
@@ -18,6 +19,7 @@ use rule table1 as variants with:
         ),
     output:
         page("variants", "The paper", "What the paper leaves open"),
+        picture("variants", "The paper", "What the paper leaves open, as a chart"),
     log:
         "<results>/logs/variants.log",
     params:

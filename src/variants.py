@@ -4,7 +4,9 @@ import click
 import pandas as pd
 
 from advtrain.report.open_choices import page, variants_table
+from advtrain.report.open_choices_chart import choices_figure
 from cli.command import FromJson
+from cli.figure import write_figure
 from cli.report import Report, read_rows, report_command
 
 Titles = dict[str, dict[str, str]]
@@ -20,6 +22,7 @@ def main(evaluations: pd.DataFrame, classifiers: Titles, fixed_step_divisor: flo
     table = variants_table(evaluations, classifiers, list(report.labels.datasets), fixed_step)
     report.write_table(table)
     report.write_page("What the paper leaves open", page(table, report.labels))
+    write_figure(choices_figure(table, report.labels), report)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,13 @@
 
 from itertools import product
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from advtrain.report import paper
 from advtrain.report.open_choices import distances, page, variants_table
+from advtrain.report.open_choices_chart import choices_figure
 from evaluated import evaluated, labels_of
 from synthetic import outcome_row
 
@@ -86,3 +88,15 @@ def test_one_seed_cannot_tell_the_nearest() -> None:
         assert "One seed cannot tell which choice is the nearest." in note.text
         assert mnist.table is not None
         assert sum(cell.endswith("nearest") for cell in mnist.table["Distance"]) == marks
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_the_chart_has_a_dot_for_each_choice_under_bim_30_with_a_bar_over_seeds_and_the_paper_s_line(seeds: int) -> None:
+    axis = choices_figure(table(seeds), LABELS).axes[0]
+    dots = {bar.get_label(): bar.lines[0].get_xydata().tolist() for bar in axis.containers}
+    assert dots == {"As configured": [[50, 0], [50, 4]], FIXED: [[12.5, 1], [12.5, 5]], "Batch 32": [[84.2, 2]]}
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["ATDA", "Proposed"]
+    (printed,) = (lines for lines in axis.collections if lines.get_label() == "The paper")
+    assert [segment[0][0] for segment in printed.get_segments()] == pytest.approx([84.2, 94.04])
+    bars = [segment for bar in axis.containers for segment in bar.lines[2][0].get_segments()]
+    assert [len(segment) > 0 and bool(np.isfinite(segment).all()) for segment in bars] == [seeds > 1] * len(bars)
