@@ -84,7 +84,7 @@ class AuditedModel:
         return self.outcomes[once]
 
     def logits(self, x: Tensor) -> Tensor:
-        """The model's answers [n, K] to images [n, 1, 28, 28]."""
+        """The model's answers [n, K] to images [n, C, H, W]."""
         return predict_all(self.network, x, self.batch_size)
 
     def attack_rows(self) -> list[Row]:
@@ -299,7 +299,7 @@ def _change(model: AuditedModel, variant: Pgd) -> Finding:
 
 def _newly_fooled_by(model: AuditedModel, name: str, variant: Pgd) -> Finding:
     once = replace(variant, restarts=1)
-    return model.newly_fooled(name, lambda x, y: once.attack(model.network, Examples(x, y), "cross_entropy").x_adv)
+    return model.newly_fooled(name, lambda x, y: once.attack(model.network, replace(model.data, x=x, y=y), "cross_entropy").x_adv)
 
 
 def _largest(findings: Iterable[Finding]) -> Finding:

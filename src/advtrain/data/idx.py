@@ -11,31 +11,30 @@ import numpy as np
 from advtrain.system.errors import InputError
 
 IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
-IMAGES_MAGIC, LABELS_MAGIC = 2051, 2049
-"""The last byte is the number of dimensions."""
-IMAGE_SHAPE = (28, 28)
+LABELS_MAGIC, IMAGES_MAGIC, CHANNELS_MAGIC = 2049, 2051, 2052
+"""Of labels [n], grey images [n, H, W] and others [n, C, H, W]. The last byte is the number of dimensions."""
 
 
-def read_idx(path: Path, magic: int) -> np.ndarray:
-    """Read an uncompressed IDX file, images [n, 28, 28] or labels [n]: a magic number, the dimensions, the bytes.
+def read_idx(path: Path, *magics: int) -> np.ndarray:
+    """Read an uncompressed IDX file with one of some magic numbers: it is followed by the dimensions, then the bytes.
 
     The file's size is checked against its header before anything is read, so a damaged header cannot ask for too much memory.
-    InputError where the file is missing, cannot be read, has another magic number or image size, is not as long as its header
+    InputError where the file is missing, cannot be read, has another magic number, holds nothing, is not as long as its header
     says, or does not fit into memory.
     """
-    header_bytes = 4 * (1 + magic % 256)
     try:
         if path.exists() and not path.is_file():
             raise InputError(f"{path}: not a regular file")  # a pipe or a device may never end
         with path.open("rb") as file:
-            size, header = os.fstat(file.fileno()).st_size, file.read(header_bytes)
-            if len(header) < header_bytes:
+            size, magic = os.fstat(file.fileno()).st_size, int.from_bytes(file.read(4))
+            if size >= 4 and magic not in magics:
+                raise InputError(f"{path}: magic number is {magic}, expected {' or '.join(map(str, magics))}")
+            header_bytes = 4 * (1 + (magic if size >= 4 else magics[0]) % 256)
+            if size < header_bytes:
                 raise InputError(f"{path}: {size} bytes, too short for an IDX header of {header_bytes}")
-            found, *shape = struct.unpack(f">{header_bytes // 4}I", header)
-            if found != magic:
-                raise InputError(f"{path}: magic number is {found}, expected {magic}")
-            if tuple(shape[1:]) not in ((), IMAGE_SHAPE):
-                raise InputError(f"{path}: images are {'x'.join(map(str, shape[1:]))}, expected 28x28")
+            shape = struct.unpack(f">{header_bytes // 4 - 1}I", file.read(header_bytes - 4))
+            if 0 in shape:
+                raise InputError(f"{path}: it is {'x'.join(map(str, shape))}, which is nothing")
             if size != (expected := header_bytes + math.prod(shape)):
                 raise InputError(f"{path}: {size} bytes, expected {expected} by its header; the file is damaged")
             return np.fromfile(file, np.uint8).reshape(shape)
@@ -48,8 +47,8 @@ def read_idx(path: Path, magic: int) -> np.ndarray:
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:
-    """Write bytes, [n, 28, 28] images or [n] labels, as an IDX file."""
-    magic = IMAGES_MAGIC if array.ndim == 3 else LABELS_MAGIC
+    """Write bytes as an IDX file: images [n, H, W] or [n, C, H, W], or labels [n]."""
+    magic = {1: LABELS_MAGIC, 3: IMAGES_MAGIC, 4: CHANNELS_MAGIC}[array.ndim]
     path.write_bytes(np.array([magic, *array.shape], ">u4").tobytes() + array.astype(np.uint8).tobytes())
 
 

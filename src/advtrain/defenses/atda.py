@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from advtrain.attacks.gradient import cross_entropy, fgsm
-from advtrain.data.examples import CLASSES
 from advtrain.defenses.base import AttackLabels, Defense, Outcome, attack_labels, both_logits, check_labels
 
 CENTRE_RATE = 0.1
@@ -31,7 +30,7 @@ class Atda(Defense):
 
     def start_training(self, x: Tensor) -> None:
         """The logits' class centres c [K, K] start at zero."""
-        self.centres = torch.zeros(*x.shape[:-4], CLASSES, CLASSES, device=x.device)
+        self.centres = torch.zeros(*x.shape[:-4], self.classes, self.classes, device=x.device)
 
     def outcome(self, network: nn.Module, x: Tensor, y: Tensor, index: Tensor) -> Outcome:
         """CE(z) + CE(a) + (CORAL + MMD + margin) / 3, z and a the logits of the clean and the adversarial half."""
@@ -70,21 +69,21 @@ def margin(f: Tensor, labels: Tensor, centres: Tensor) -> Tensor:
         centres: class centres, [K, K]; they get no gradient.
     """
     distances = (f.unsqueeze(-2) - centres.unsqueeze(-3)).abs().sum(dim=-1)
-    members = _memberships(labels)
+    members = _memberships(labels, centres)
     own, wrong = (distances * members).sum(dim=-1, keepdim=True), 1 - members
     return (F.softplus(own - distances) * wrong).sum((-2, -1)) / wrong.sum((-2, -1))
 
 
 def moved_centres(centres: Tensor, f: Tensor, labels: Tensor) -> Tensor:
     """The centres [K, K] after a minibatch: c_j - 0.1 * sum over its members i of (c_j - f_i) / (1 + n_j)."""
-    members = _memberships(labels).to(f.dtype)
+    members = _memberships(labels, centres).to(f.dtype)
     count = members.sum(dim=-2).unsqueeze(-1)
     return centres - CENTRE_RATE * (count * centres - members.mT @ f) / (1 + count)
 
 
-def _memberships(labels: Tensor) -> Tensor:
-    """1 where an example is of the class, else 0, [..., 2B, K]."""
-    return (labels.unsqueeze(-1) == torch.arange(CLASSES, device=labels.device)).int()
+def _memberships(labels: Tensor, centres: Tensor) -> Tensor:
+    """1 where an example is of the class, else 0, [..., 2B, K] for K centres."""
+    return (labels.unsqueeze(-1) == torch.arange(centres.shape[-1], device=labels.device)).int()
 
 
 def _scatter_matrix(f: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from advtrain.attacks.gradient import cross_entropy
+from advtrain.data.examples import CLASSES
 from advtrain.networks.plain import evaluation_mode
 from advtrain.system.errors import InputError
 from advtrain.system.randomness import SeededRandom
@@ -36,9 +37,12 @@ class Defense:
     """
 
     several_seeds: ClassVar[bool] = False
-    """Whether all tensors below may have an axis of seeds in front: [S, B, 1, 28, 28] for images, [S, B] for labels, [S] for
+    """Whether all tensors below may have an axis of seeds in front: [S, B, C, H, W] for images, [S, B] for labels, [S] for
     the loss. A defense that counts its axes from the end and keeps a state for each seed can set this, and all its seeds are
     then trained at once on CUDA."""
+
+    classes: int = CLASSES
+    """Number K of the data set's classes; set before `start_training`."""
 
     random: SeededRandom
     """The generators of this training, one for each seed, on its device; set before `start_training`, saved in checkpoints."""
@@ -48,7 +52,7 @@ class Defense:
         """The l-infinity budget of the adversarial examples in training, in the images' units."""
 
     def start_training(self, x: Tensor) -> None:
-        """Prepare for the training images x [n, 1, 28, 28], on the device of the training.
+        """Prepare for the training images x [n, C, H, W], on the device of the training.
 
         For a CUDA graph, what a defense keeps from minibatch to minibatch is tensors that change in place.
         """
@@ -60,8 +64,8 @@ class Defense:
         """Loss and logits of a minibatch.
 
         Args:
-            network: maps [B, 1, 28, 28] to logits [B, K].
-            x: clean images, [B, 1, 28, 28].
+            network: maps [B, C, H, W] to logits [B, K].
+            x: clean images, [B, C, H, W].
             y: true labels, [B].
             index: positions of the images in the training set, [B].
         """
@@ -83,7 +87,7 @@ def mixture(network: nn.Module, x: Tensor, x_adv: Tensor, y: Tensor) -> Outcome:
 
 
 def both_logits(network: nn.Module, x: Tensor, x_adv: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits [B, K] of the clean and of the adversarial half, both [B, 1, 28, 28], from one forward pass."""
+    """Logits [B, K] of the clean and of the adversarial half, both [B, C, H, W], from one forward pass."""
     clean_logits, adversarial_logits = network(torch.cat([x, x_adv], dim=-4)).chunk(2, dim=-2)
     return clean_logits, adversarial_logits
 

@@ -63,7 +63,7 @@ class Proposed(Defense):
         return mixture(network, x, x_adv, y)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The carried examples, [n, 1, 28, 28]."""
+        """The carried examples, [n, C, H, W]."""
         return {"x_adv": self.x_adv}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:

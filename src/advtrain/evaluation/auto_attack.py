@@ -58,7 +58,7 @@ def autoattack(
 ) -> Iterator[Row]:
     """Accuracy after each attack of AutoAttack and those before it; the last row, `autoattack`, is after all four.
 
-    The model maps [B, 1, 28, 28] to logits [B, 10] on the data's device. `save` gets the state after each batch; a killed run
+    The model maps [B, C, H, W] to logits [B, K] on the data's device. `save` gets the state after each batch; a killed run
     that resumes from it, as `state`, ends with the same rows.
     """
     for parameter in model.parameters():

@@ -1,6 +1,6 @@
 """The paper's own evaluations of a trained model, as rows of the evaluation table: FGSM, BIM(N), and the trace of one BIM.
 
-All functions take a model that maps [B, 1, 28, 28] to logits [B, 10] on the data's device, or an ensemble of several seeds.
+All functions take a model that maps [B, C, H, W] to logits [B, K] on the data's device, or an ensemble of several seeds.
 They yield rows of the evaluation table without data set, defense and seed; an ensemble gives a row for each seed, one after
 the other. No result depends on `batch_size`, the number of images attacked at once.
 """

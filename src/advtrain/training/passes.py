@@ -55,7 +55,7 @@ def counted(network: nn.Module) -> Iterator[Passes]:
 def passes_per_image(plan: Plan, data: Examples) -> float:
     """Passes per training image in a first epoch of a fresh training of the plan's first seed, apart from watching it.
 
-    Counted over two minibatches of the images `data` [n, 1, 28, 28], at a tiny part of an epoch's price: a defense does the
+    Counted over two minibatches of the images `data` [n, C, H, W], at a tiny part of an epoch's price: a defense does the
     same in each.
     """
     few = data.first(2 * plan.batch_size).to(torch.device("cpu"))

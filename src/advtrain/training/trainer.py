@@ -64,7 +64,7 @@ class Trainer:
         )
         with no_global_draws(device, f"defense {plan.method}"):
             self.defense = registry.create(plan.defense, epsilon=plan.epsilon)
-            self.defense.random = SeededRandom(self.seeds, device)
+            self.defense.random, self.defense.classes = SeededRandom(self.seeds, device), data.classes
             self.defense.start_training(per_seed(self.network, self.data.x))
         if plan.zero_gradients == "random_signs":
             self.seen = NoisyZeros(self.seen, self.defense.random)
