@@ -101,13 +101,13 @@ class Bench:
         data = self.setup.training.first(seeds * images).to(self.device)
         return data.x.unflatten(0, (seeds, images)), data.y.unflatten(0, (seeds, images))
 
-    def networks(self, name: str, seeds: int) -> list[nn.Sequential]:
+    def networks(self, name: str, seeds: int) -> list[nn.Module]:
         """Networks of Glorot weights, with biases that switch units off over black, as training does."""
         generator = torch.Generator().manual_seed(0)
         made = [new_network(name) for _ in range(seeds)]
         for network in made:
             initialise(network, generator)
-            for layer in network:
+            for layer in network.modules():
                 if isinstance(layer, nn.Conv2d | nn.Linear) and layer.bias is not None:
                     nn.init.uniform_(layer.bias, -0.2, 0, generator=generator)
         return [network.to(self.device) for network in made]

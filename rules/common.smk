@@ -11,7 +11,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from advtrain.results.code import source_files
+from advtrain.results.code import own_file, source_files
 
 
 def chosen(section):
@@ -126,14 +126,23 @@ def unrecorded(value):
     return lambda wildcards, resources: value
 
 
-def code(script, *methods):
-    """The script and the source files that decide what it computes: an edit to one reruns its rule, to another does not."""
-    return ["src/{}".format(file) for file in source_files(Path(script).stem, *methods)]
+def code(script, *methods, networks=()):
+    """The script and the source files that decide what it computes: an edit to one reruns its rule, to another does not.
+
+    `methods` are the defenses that it trains; `networks` those it makes, whose files are among them if they are a user's own.
+    """
+    files = ["src/{}".format(file) for file in source_files(Path(script).stem, *methods)]
+    return files + sorted({own_file(network) for network in networks if own_file(network)})
 
 
 def method_of(classifier):
     """The method that trains a classifier."""
     return CLASSIFIERS[classifier]["defense"]["method"]
+
+
+def network_of(classifier):
+    """The network that a classifier is trained as."""
+    return CLASSIFIERS[classifier]["network"]
 
 
 def departures(defense):

@@ -7,7 +7,7 @@ Output: <results>/timing.parquet, seconds and passes per epoch of each defense; 
 
 rule time_epochs:
     input:
-        code=code("src/time_epochs.py", *map(method_of, DEFENSES)),
+        code=code("src/time_epochs.py", *map(method_of, DEFENSES), networks=map(network_of, DEFENSES)),
         images="data/{}/train-images-idx3-ubyte".format(TIMED),
         labels="data/{}/train-labels-idx1-ubyte".format(TIMED),
     output:

@@ -11,7 +11,9 @@ checkpoint. The job deletes it at the end. Only stderr goes to the log: stdout h
 
 rule train:
     input:
-        code=lambda wildcards: code("src/train.py", method_of(wildcards.defense)),
+        code=lambda wildcards: code(
+            "src/train.py", method_of(wildcards.defense), networks=[network_of(wildcards.defense)]
+        ),
         images="data/{dataset}/train-images-idx3-ubyte",
         labels="data/{dataset}/train-labels-idx1-ubyte",
     output:

@@ -8,6 +8,10 @@ from pathlib import Path
 import click
 
 from advtrain.data.examples import load_examples
+from advtrain.networks.ensemble import can_be_stacked
+from advtrain.networks.own import source_digest
+from advtrain.networks.plain import new_network
+from advtrain.networks.trained import content
 from advtrain.results import checkpoint
 from advtrain.results.code import code_digest
 from advtrain.results.parquet import write_rows
@@ -52,7 +56,10 @@ def main(
     """Train all seeds of a cell; on SIGTERM, SIGINT or SIGHUP save a checkpoint and stop."""
     chosen = prepare_device(device)
     data = load_examples(images, labels).subset(plan.examples, plan.subset_seed).to(chosen)
-    identity = checkpoint.identity(plan.identity(), code_digest("train", plan.method), data.x, data.y)
+    if not can_be_stacked(new_network(plan.network)):
+        click.echo(f"{plan.network}: no quicker form of it is known; it is trained as it is, each seed alone", err=True)
+    source = source_digest(plan.network)
+    identity = checkpoint.identity({**plan.identity(), "source": source}, code_digest("train", plan.method), data.x, data.y)
     state = checkpoint.load_if_same(checkpoint_file, identity)
     if state:
         click.echo(f"{dataset}/{defense}: resumes from a checkpoint, {how_far(state)}", err=True)
@@ -68,11 +75,11 @@ def main(
             why_stop=why_stop,
             watch=progress,
         )
-    made = made_by({"dataset": dataset, **asdict(plan)}, numerics=numerics(chosen))
+    own = {"network_sha256": source} if source else {}
+    made = made_by({"dataset": dataset, **asdict(plan), **own}, numerics=numerics(chosen))
     write_rows([asdict(record) for record in trained.history], HISTORY_SCHEMA, history, made)
-    weights = {str(seed): state for seed, state in trained.weights.items()}
     best = {str(seed): kept for seed, kept in trained.best.items()}
-    checkpoint.save(model, {"network": plan.network, "weights": weights, "best": best, "provenance": made.content()})
+    checkpoint.save(model, {**content(plan.network, trained.weights), "best": best, "provenance": made.content()})
     checkpoint_file.unlink(missing_ok=True)
 
 

@@ -46,7 +46,7 @@ def main(
     """Attack each classifier of a data set with the adversarial examples of each; only seeds that all of them have."""
     chosen = prepare_device(device)
     data = load_examples(images, labels).subset(settings.examples, settings.subset_seed).to(chosen)
-    networks = {defense: load_networks(Path(path), chosen) for defense, path in models.items()}
+    networks = {defense: load_networks(Path(path), data) for defense, path in models.items()}
     pgd = {defense: _worst_of_pgd(Path(path)) for defense, path in evaluations.items()}
     attack = settings.pgd.attack(settings.epsilon, images_at_once(chosen, batch_size))
     rows = []

@@ -54,9 +54,9 @@ class Cell(Generic[S]):
         return images_at_once(self.data.x.device, self.batch_size, len(self.networks))
 
     @functools.cached_property
-    def networks(self) -> dict[int, nn.Sequential]:
+    def networks(self) -> dict[int, nn.Module]:
         """The trained networks by seed, on the device."""
-        return load_networks(self.model, self.data.x.device)
+        return load_networks(self.model, self.data)
 
     def provenance(self, **inputs: Provenance) -> Provenance:
         """What makes a result of this cell: its settings, the model, and other inputs."""

@@ -299,7 +299,9 @@ def _change(model: AuditedModel, variant: Pgd) -> Finding:
 
 def _newly_fooled_by(model: AuditedModel, name: str, variant: Pgd) -> Finding:
     once = replace(variant, restarts=1)
-    return model.newly_fooled(name, lambda x, y: once.attack(model.network, replace(model.data, x=x, y=y), "cross_entropy").x_adv)
+    return model.newly_fooled(
+        name, lambda x, y: once.attack(model.network, replace(model.data, x=x, y=y), "cross_entropy").x_adv
+    )
 
 
 def _largest(findings: Iterable[Finding]) -> Finding:

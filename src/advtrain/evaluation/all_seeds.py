@@ -7,19 +7,20 @@ from torch import nn
 
 from advtrain.data.examples import Examples
 from advtrain.evaluation.table import Row
-from advtrain.networks.ensemble import Ensemble, is_quicker_together
+from advtrain.networks.ensemble import Ensemble, can_be_stacked, is_quicker_together
 
 Attack = Callable[[nn.Module, Examples], Iterator[Row]]
 
 
 def evaluate_all_seeds(
-    networks: Mapping[int, nn.Sequential], data: Examples, attack: Attack, *, ensembles: bool = False
+    networks: Mapping[int, nn.Module], data: Examples, attack: Attack, *, ensembles: bool = False
 ) -> list[Row]:
     """The rows of the evaluation table that `attack` gives for each seed's network on the data's device, with their seed.
 
     `ensembles`: whether it also takes an ensemble of all seeds, and then gives a row for each, one after the other.
     """
-    if ensembles and len(networks) > 1 and is_quicker_together(data.x.device):
+    together = ensembles and len(networks) > 1 and is_quicker_together(data.x.device)
+    if together and all(map(can_be_stacked, networks.values())):
         figures = attack(Ensemble(list(networks.values())), data)
         rows = [{"seed": seed, **row} for seed, row in zip(itertools.cycle(networks), figures, strict=False)]
         return sorted(rows, key=lambda row: list(networks).index(row["seed"]))

@@ -18,20 +18,21 @@ from advtrain.system.errors import InputError
 class Ensemble(nn.Module):
     """S networks of one architecture, each seeing its own images: [S, B, C, H, W] to logits [S, B, K]."""
 
-    def __init__(self, networks: Sequence[nn.Sequential]) -> None:
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
         """Copy the weights of some networks.
 
         Raises:
             InputError: they cannot be stacked.
         """
         super().__init__()
-        if not all(can_be_stacked(network) for network in networks):
+        plain = [network for network in networks if can_be_stacked(network)]
+        if len(plain) < len(networks):
             raise InputError("an ensemble is made of plain networks with biases: convolutions, flattened, then dense layers")
         stacked, _ = stack_module_state(list(networks))
         self.names = list(stacked)
         self.stacked = nn.ParameterList(stacked.values())
         # In a tuple, so that torch does not register its weights: only the kinds of its layers are used.
-        self.architecture = (networks[0],)
+        self.architecture = (plain[0],)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits [S, B, K]. The seeds are groups of channels until the maps are flattened, then batches of products."""

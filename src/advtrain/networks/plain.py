@@ -1,4 +1,4 @@
-"""The two classifiers for 28x28 grey images and ten classes."""
+"""The two classifiers for 28x28 grey images and ten classes, and how any network is made and asked."""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +8,9 @@ from typing import TypeGuard
 import torch
 from torch import Tensor, nn
 
-from advtrain.data.examples import CLASSES
+from advtrain.data.examples import CLASSES, Examples
+from advtrain.networks.own import own_network
+from advtrain.results.code import own_file
 from advtrain.system.errors import InputError
 
 
@@ -52,6 +54,8 @@ def madry_cnn() -> nn.Sequential:
 
 
 NETWORKS = {"small_cnn": small_cnn, "madry_cnn": madry_cnn}
+IMAGE_SHAPE = (1, 28, 28)
+"""What they are for."""
 
 
 def initialise(network: nn.Module, generator: torch.Generator) -> None:
@@ -63,16 +67,47 @@ def initialise(network: nn.Module, generator: torch.Generator) -> None:
                 nn.init.zeros_(layer.bias)
 
 
-def new_network(name: str) -> nn.Sequential:
-    """A network of `NETWORKS` whose weights are still to be set; the global random state is left as it was.
+def new_network(name: str) -> nn.Module:
+    """A network of `NETWORKS`, or of `file.py:function`, whose weights are still to be set; no global random state changes.
 
     Raises:
-        InputError: there is no such network.
+        InputError: there is no such network; or as `own_network`.
     """
+    if own_file(name):
+        return own_network(name, seed=0)
     if name not in NETWORKS:
-        raise InputError(f"network {name!r} is unknown; there are {', '.join(NETWORKS)}")
+        raise InputError(f"network {name!r} is unknown; there are {', '.join(NETWORKS)}, or your own as file.py:function")
     with torch.random.fork_rng(devices=[]):
         return NETWORKS[name]()
+
+
+def first_network(name: str, generator: torch.Generator) -> nn.Module:
+    """A network as a training starts with it: ours with the weights of `initialise`, a user's with those of its function.
+
+    All comes from `generator`, on the CPU. Raises as `new_network`.
+    """
+    if own_file(name):
+        return own_network(name, seed=int(torch.randint(2**32, (), generator=generator)))
+    network = new_network(name)
+    initialise(network, generator)
+    return network
+
+
+def check_fits(network: nn.Module, name: str, data: Examples) -> None:
+    """Raise InputError unless a network, the configuration's `name`, takes the images and has a logit for each class."""
+    shape = tuple(data.x.shape[1:])
+    images = f"the images are {'x'.join(map(str, shape))} in {data.classes} classes"
+    if name in NETWORKS and (shape, data.classes) != (IMAGE_SHAPE, CLASSES):
+        ours = f"{'x'.join(map(str, IMAGE_SHAPE))} in {CLASSES}"
+        raise InputError(f"{images}, {name} is for {ours}: bring a network of your own, as network: file.py:function")
+    try:
+        logits = predict(network, data.x[:2].to(next(network.parameters()).device))
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        raise InputError(f"{images}, which network {name} does not take: {str(error).splitlines()[0]}") from error
+    if logits.shape[1:] != (data.classes,):
+        raise InputError(
+            f"{images}, and network {name} gives {list(logits.shape[1:])} for each, expected {data.classes} logits"
+        )
 
 
 @contextmanager

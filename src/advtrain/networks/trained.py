@@ -1,24 +1,64 @@
-"""Trained networks, from the file that train.py writes."""
+"""Trained networks, from the file that train.py or import_weights.py writes."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from advtrain.networks.plain import new_network
+from advtrain.data.examples import Examples
+from advtrain.networks.own import source_digest
+from advtrain.networks.plain import check_fits, new_network
 from advtrain.results import checkpoint
+from advtrain.system.errors import InputError
 
 
-def load_networks(model: Path, device: torch.device) -> dict[int, nn.Sequential]:
-    """The trained networks of a cell by seed, on the device.
+class Normalised(nn.Module):
+    """A network whose inputs are normalised, as one that takes images in [0, 1]."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: nn.Module, mean: Tensor, std: Tensor) -> None:
+        """Args: the network; mean and standard deviation of each channel, [C], in the units of images in [0, 1]."""
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", mean.view(-1, 1, 1))
+        self.register_buffer("std", std.view(-1, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits [B, K] of the images x [B, C, H, W]."""
+        logits: Tensor = self.network((x - self.mean) / self.std)
+        return logits
+
+
+def content(network: str, weights: Mapping[int, Mapping[str, Tensor]], **normalised: list[float]) -> dict[str, Any]:
+    """What a file of trained networks holds besides its provenance: their name, weights by seed, perhaps `mean` and `std`."""
+    by_seed = {str(seed): dict(state) for seed, state in weights.items()}
+    return {"network": network, "source": source_digest(network), "normalised": normalised, "weights": by_seed}
+
+
+def load_networks(model: Path, data: Examples) -> dict[int, nn.Module]:
+    """The trained networks of a cell by seed, on the device of the images that they are for.
 
     Raises:
-        InputError: the file is missing or damaged, or its network is unknown.
+        InputError: the file is missing or damaged, its network is unknown, has changed since or does not fit the images, or a
+            weight is NaN or infinite.
     """
     trained = checkpoint.load(model)
-    networks: dict[int, nn.Sequential] = {}
+    name: str = trained["network"]
+    if trained.get("source", "") != source_digest(name):
+        raise InputError(f"{model}: the file of its network {name} has changed since; make the model again")
+    networks: dict[int, nn.Module] = {}
     for seed, weights in trained["weights"].items():
-        network = new_network(trained["network"])
+        network = new_network(name)
         network.load_state_dict(weights)
-        networks[int(seed)] = network.to(device)
+        for key, tensor in weights.items():
+            if not tensor.isfinite().all():
+                raise InputError(f"{model}: {key} of seed {seed} is NaN or infinite somewhere")
+        if normalised := trained.get("normalised"):
+            network = Normalised(network, torch.tensor(normalised["mean"]), torch.tensor(normalised["std"]))
+        check_fits(network, name, data)
+        networks[int(seed)] = network.to(data.x.device)
     return networks

@@ -42,6 +42,11 @@ def code_digest(script: str, *methods: str) -> str:
     return digest.hexdigest()
 
 
+def own_file(network: str) -> str:
+    """The file of a network that is a user's own, `file.py:function`; empty for one of ours."""
+    return network.rpartition(":")[0]
+
+
 def settings_of(method: str) -> set[str]:
     """Names of the settings that a defense takes besides epsilon, read from its file or from that of the class it extends."""
     tree = ast.parse((SRC / METHODS / f"{method}.py").read_text())

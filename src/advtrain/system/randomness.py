@@ -59,7 +59,7 @@ def no_global_draws(device: torch.device, who: str) -> Iterator[None]:
     if names:
         raise InputError(
             f"{who} drew random numbers from the global generator of {', '.join(names)}, so its training could not be "
-            "repeated; draw from self.random instead"
+            "repeated; draw from self.random instead, and in a network of your own by nn.Dropout"
         )
 
 

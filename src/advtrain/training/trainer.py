@@ -17,7 +17,8 @@ from advtrain.data.examples import Examples
 from advtrain.defenses import registry
 from advtrain.fast.choice import adam, in_training
 from advtrain.networks.ensemble import Ensemble, per_seed
-from advtrain.networks.plain import initialise, new_network
+from advtrain.networks.own import seed_dropout
+from advtrain.networks.plain import check_fits, first_network
 from advtrain.system.device import synchronise
 from advtrain.system.errors import InputError, Stopped
 from advtrain.system.randomness import SeededRandom, no_global_draws
@@ -47,9 +48,8 @@ class Trainer:
         self.watched = held_out or self.data.first(plan.monitor_examples)
         device = data.x.device
         self.generators = [torch.Generator().manual_seed(seed) for seed in self.seeds]
-        networks = [new_network(plan.network) for _ in self.seeds]
-        for network, generator in zip(networks, self.generators, strict=True):
-            initialise(network, generator)
+        networks = [first_network(plan.network, generator) for generator in self.generators]
+        check_fits(networks[0], plan.network, data)
         self.network: nn.Module = (Ensemble(networks) if len(networks) > 1 else networks[0]).to(device)
         self.seen = in_training(self.network)
         """The network as the steps see it: the same weights, perhaps in a quicker form."""
@@ -65,6 +65,7 @@ class Trainer:
         with no_global_draws(device, f"defense {plan.method}"):
             self.defense = registry.create(plan.defense, epsilon=plan.epsilon)
             self.defense.random, self.defense.classes = SeededRandom(self.seeds, device), data.classes
+            seed_dropout(self.network, self.defense.random)
             self.defense.start_training(per_seed(self.network, self.data.x))
         if plan.zero_gradients == "random_signs":
             self.seen = NoisyZeros(self.seen, self.defense.random)
