@@ -45,8 +45,10 @@ use rule sweep_bim as audit_model with:
 rule transfer:
     input:
         code=code("src/transfer.py"),
-        models=expand("<results>/models/{{dataset}}/{defense}.pt", defense=DEFENSES),
-        evaluations=expand("<results>/{{dataset}}/{defense}.parquet", defense=DEFENSES),
+        models=lambda wildcards: expand("<results>/models/{{dataset}}/{defense}.pt", defense=classifiers_on(wildcards.dataset)),
+        evaluations=lambda wildcards: expand(
+            "<results>/{{dataset}}/{defense}.parquet", defense=classifiers_on(wildcards.dataset)
+        ),
         images="data/{dataset}/t10k-images-idx3-ubyte",
         labels="data/{dataset}/t10k-labels-idx1-ubyte",
     output:
@@ -65,8 +67,8 @@ rule transfer:
         mem="4GB",
         runtime="4h",
     params:
-        models=lambda wildcards, input: json.dumps(dict(zip(DEFENSES, input.models))),
-        evaluations=lambda wildcards, input: json.dumps(dict(zip(DEFENSES, input.evaluations))),
+        models=lambda wildcards, input: json.dumps(dict(zip(classifiers_on(wildcards.dataset), input.models))),
+        evaluations=lambda wildcards, input: json.dumps(dict(zip(classifiers_on(wildcards.dataset), input.evaluations))),
         settings=on_test_images(config["pgd"]["examples"], pgd=PGD),
         batch_size=unrecorded(config["evaluation"]["batch_size"]),
         device=unrecorded(config["device"]),

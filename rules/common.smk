@@ -25,19 +25,46 @@ def chosen(section):
 
 
 DATASETS = chosen("datasets")
-DEFENSES = chosen("defenses")
+# Classifiers that were trained elsewhere, with what is known of them.
+EXTERNAL = {name: entry["external"] for name, entry in config["defenses"].items() if "external" in entry}
 
-EVALUATIONS = expand("<results>/{dataset}/{defense}.parquet", dataset=DATASETS, defense=DEFENSES)
+
+def classifiers_on(dataset):
+    """Names of the defenses that run on a data set: all but those from elsewhere that classify others."""
+    return [name for name in chosen("defenses") if name not in EXTERNAL or dataset in EXTERNAL[name]["datasets"]]
+
+
+DEFENSES = [name for name in chosen("defenses") if any(name in classifiers_on(dataset) for dataset in DATASETS)]
+TRAINED = [name for name in DEFENSES if name not in EXTERNAL]
+
+
+def trained_here():
+    """The defenses that are trained, at least one: without any there is nothing to time, and no price to compare."""
+    if not TRAINED:
+        raise WorkflowError(
+            "All classifiers of this configuration are external, and `all` compares with some that are trained. "
+            "Add one to `only`, or ask for files by name, such as results/{}/{}.parquet".format(DATASETS[0], DEFENSES[0])
+        )
+    return TRAINED
+
+
+def of_cells(*files):
+    """Files, named with {dataset} and {defense}, of each defense on each data set that it runs on."""
+    cells = [(dataset, defense) for dataset in DATASETS for defense in classifiers_on(dataset)]
+    return [file for path in files for dataset, defense in cells for file in expand(path, dataset=dataset, defense=defense)]
+
+
+EVALUATIONS = of_cells("<results>/{dataset}/{defense}.parquet")
 FINDINGS = [
-    *expand("<results>/audits/{dataset}/{defense}.parquet", dataset=DATASETS, defense=DEFENSES),
+    *of_cells("<results>/audits/{dataset}/{defense}.parquet"),
     *expand("<results>/transfer/{dataset}.findings.parquet", dataset=DATASETS),
 ]
 # What the audit's own attacks and the transfer leave, as evaluations.
 OUTCOMES = [
-    *expand("<results>/audits/{dataset}/{defense}.outcomes.parquet", dataset=DATASETS, defense=DEFENSES),
+    *of_cells("<results>/audits/{dataset}/{defense}.outcomes.parquet"),
     *expand("<results>/transfer/{dataset}.outcomes.parquet", dataset=DATASETS),
 ]
-HISTORIES = expand("<results>/models/{dataset}/{defense}.history.parquet", dataset=DATASETS, defense=DEFENSES)
+HISTORIES = expand("<results>/models/{dataset}/{defense}.history.parquet", dataset=DATASETS, defense=TRAINED)
 
 COMMON = common_settings(config)
 
@@ -59,7 +86,7 @@ def ablated():
     The pair that is configured is the defense itself. Periods within which the training would end are left out, and of those
     that it does not reach all but the first.
     """
-    own = recipe("proposed") if "proposed" in config["defenses"] else None
+    own = recipe("proposed") if "training" in config["defenses"].get("proposed", {}) else None
     if own is None or own["defense"]["method"] != "proposed":
         return {}
     configured = (own["defense"]["step_divisor"], own["defense"]["reset_epochs"])
@@ -80,17 +107,17 @@ def variants(defense):
 
 
 ABLATED = ablated()
-VARIANTS = {defense: variants(defense) for defense in config["variants"]["defenses"] if defense in DEFENSES}
+VARIANTS = {defense: variants(defense) for defense in config["variants"]["defenses"] if defense in TRAINED}
 
 # Every classifier that can be trained: the defenses, and those that differ from one of them in some settings.
 CLASSIFIERS = {
     **{name: recipe("proposed", {"step_divisor": step, "reset_epochs": reset}) for name, (step, reset) in ABLATED.items()},
     **{name: recipe(defense, choice["training"]) for defense in VARIANTS for name, choice in VARIANTS[defense].items()},
-    **{name: recipe(name) for name in config["defenses"]},
+    **{name: recipe(name) for name in config["defenses"] if name not in EXTERNAL},
 }
 
 # Classifiers with the weights of the epoch that was best on images held out, and without a training of their own.
-BESTS = ["{}__best".format(name) for name in DEFENSES if CLASSIFIERS[name]["held_out_examples"]]
+BESTS = ["{}__best".format(name) for name in TRAINED if CLASSIFIERS[name]["held_out_examples"]]
 WATCHED = "{:,} training images {}".format(
     COMMON["held_out_examples"] or COMMON["monitor_examples"],
     "held out" if COMMON["held_out_examples"] else "that were trained on",
@@ -147,18 +174,21 @@ def network_of(classifier):
 
 def departures(defense):
     """Where a defense's own recipe departs from the common settings, in words."""
+    if defense in EXTERNAL:
+        return "weights from elsewhere"
     own = config["defenses"][defense]["training"]
     return ", ".join("{} {}".format(key, own[key]) for key in own if key in COMMON and own[key] != COMMON[key])
 
 
 LABELS = {
     "datasets": {name: config["datasets"][name]["title"] for name in DATASETS},
-    "defenses": {name: config["defenses"][name]["title"] for name in DEFENSES},
+    "defenses": {name: config["defenses"][name]["title"] + (" (external)" if name in EXTERNAL else "") for name in DEFENSES},
     "families": {name: config["defenses"][name]["family"] for name in DEFENSES},
     "scale": "{network}, {examples:,} images, {epochs} epochs, batch {batch_size}, {n} seed{s}".format(
         n=len(COMMON["seeds"]), s="s" if len(COMMON["seeds"]) > 1 else "", **COMMON
     ),
     "departures": {name: departures(name) for name in DEFENSES if departures(name)},
+    **({"external": {name: EXTERNAL[name]["datasets"] for name in DEFENSES if name in EXTERNAL}} if EXTERNAL else {}),
 }
 
 
@@ -231,4 +261,4 @@ SHARED_GPU = int(config["device"] in ("cuda", "mps"))
 
 wildcard_constraints:
     dataset="|".join(DATASETS),
-    defense="|".join([*CLASSIFIERS, *BESTS]),
+    defense="|".join([*CLASSIFIERS, *BESTS, *EXTERNAL]),

@@ -22,8 +22,7 @@ PUBLISHED = [
     "pareto.parquet",
     "timing.parquet",
     "timing_blocks.parquet",
-    *expand("{dataset}/{defense}.parquet", dataset=DATASETS, defense=DEFENSES),
-    *expand("models/{dataset}/{defense}.history.parquet", dataset=DATASETS, defense=DEFENSES),
+    *(file.removeprefix("<results>/") for file in [*EVALUATIONS, *HISTORIES]),
     *expand("transfer/{dataset}.parquet", dataset=DATASETS),
     *(file.removeprefix("<results>/") for file in OUTCOMES),
 ]

@@ -7,7 +7,7 @@ Output: <results>/timing.parquet, seconds and passes per epoch of each defense; 
 
 rule time_epochs:
     input:
-        code=code("src/time_epochs.py", *map(method_of, DEFENSES), networks=map(network_of, DEFENSES)),
+        code=lambda wildcards: code("src/time_epochs.py", *map(method_of, trained_here()), networks=map(network_of, TRAINED)),
         images="data/{}/train-images-idx3-ubyte".format(TIMED),
         labels="data/{}/train-labels-idx1-ubyte".format(TIMED),
     output:
@@ -38,7 +38,7 @@ rule time_epochs:
                         "monitor_examples": 1,
                         "monitor_iterations": 1,
                     }
-                    for name in DEFENSES
+                    for name in TRAINED
                 },
                 sort_keys=False,
             )

@@ -11,9 +11,7 @@ checkpoint. The job deletes it at the end. Only stderr goes to the log: stdout h
 
 rule train:
     input:
-        code=lambda wildcards: code(
-            "src/train.py", method_of(wildcards.defense), networks=[network_of(wildcards.defense)]
-        ),
+        code=lambda wildcards: code("src/train.py", method_of(wildcards.defense), networks=[network_of(wildcards.defense)]),
         images="data/{dataset}/train-images-idx3-ubyte",
         labels="data/{dataset}/train-labels-idx1-ubyte",
     output:
@@ -24,7 +22,7 @@ rule train:
     benchmark:
         "<results>/benchmarks/train/{dataset}/{defense}.tsv"
     wildcard_constraints:
-        defense="|".join(CLASSIFIERS),
+        defense="|".join(CLASSIFIERS) or "(?!)",
     # The longest trainings first, so that none of them runs alone at the end.
     priority: lambda wildcards: CLASSIFIERS[wildcards.defense]["defense"].get("iterations", 1)
     conda:
@@ -67,7 +65,7 @@ rule best:
     log:
         "<results>/logs/best/{dataset}/{defense}.log",
     wildcard_constraints:
-        defense="|".join(CLASSIFIERS),
+        defense="|".join(CLASSIFIERS) or "(?!)",
     localrule: True
     conda:
         "../envs/pipeline.yaml"

@@ -95,7 +95,13 @@ def cross_key_errors(config):
         given = [choice[key] for choice in choices]
         for value in sorted({value for value in given if given.count(value) > 1}):
             yield "variants.choices: two have the {} {!r}".format(key, value)
-    recipes = {name: defense["training"] for name, defense in config["defenses"].items()}
+    for name, defense in config["defenses"].items():
+        if ("training" in defense) == ("external" in defense):
+            yield "defenses.{}: it needs either `training` or `external`".format(name)
+        for dataset in defense.get("external", {}).get("datasets", []):
+            if dataset not in config["datasets"]:
+                yield "defenses.{}.external.datasets: {}".format(name, nearest(dataset, list(config["datasets"])))
+    recipes = {name: defense["training"] for name, defense in config["defenses"].items() if "training" in defense}
     errors = [line for name, own in recipes.items() for line in recipe_errors(config, "defenses.{}.training".format(name), own)]
     yield from errors or (line for choice in choices for line in choice_errors(config, choice))
     for name, own in recipes.items():
@@ -124,7 +130,8 @@ def recipe_errors(config, at, recipe):
 def choice_errors(config, choice):
     """A line for each key of a choice of `variants` that none of its defenses has."""
     tried = choice.get("defenses", config["variants"]["defenses"])
-    of_tried = {config["defenses"][name]["training"]["method"] for name in tried if name in config["defenses"]}
+    trained = {name: defense["training"] for name, defense in config["defenses"].items() if "training" in defense}
+    of_tried = {trained[name]["method"] for name in tried if name in trained}
     known = set(common_settings(config)).union(*map(settings_of, of_tried))
     for key in sorted(choice["training"].keys() - known):
         yield "variants.choices, {}: no defense has the setting {}; {}".format(choice["name"], key, nearest(key, sorted(known)))

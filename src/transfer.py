@@ -43,16 +43,16 @@ def main(
     findings: Path,
     outcomes: Path,
 ) -> None:
-    """Attack each classifier of a data set with the adversarial examples of each; only seeds that all of them have."""
+    """Attack each classifier of a data set with the adversarial examples of each, seed by seed among those that have it."""
     chosen = prepare_device(device)
     data = load_examples(images, labels).subset(settings.examples, settings.subset_seed).to(chosen)
     networks = {defense: load_networks(Path(path), data) for defense, path in models.items()}
     pgd = {defense: _worst_of_pgd(Path(path)) for defense, path in evaluations.items()}
     attack = settings.pgd.attack(settings.epsilon, images_at_once(chosen, batch_size))
     rows = []
-    for seed in sorted(set.intersection(*(set(of_defense) for of_defense in networks.values()))):
-        of_seed = {defense: network[seed] for defense, network in networks.items()}
-        withstood = {defense: right[seed].to(chosen) for defense, right in pgd.items()}
+    for seed in sorted(set().union(*networks.values())):
+        of_seed = {defense: network[seed] for defense, network in networks.items() if seed in network}
+        withstood = {defense: pgd[defense][seed].to(chosen) for defense in of_seed}
         rows += [{"dataset": dataset, "seed": seed, **row} for row in transfer(of_seed, withstood, data, attack)]
     inputs = {defense: read_provenance(Path(path)) for defense, path in evaluations.items()}
     made = made_by({"dataset": dataset, **asdict(settings)}, numerics=numerics(chosen), inputs=inputs)

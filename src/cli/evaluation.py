@@ -78,8 +78,11 @@ class Cell(Generic[S]):
         identity = checkpoint.identity({**asdict(self.settings), **more}, code_digest(script), self.data.x, self.data.y)
         states = checkpoint.load_if_same(file, identity) or {}
 
+        trained = checkpoint.load(self.model)
+        of = f"{trained['network']} {trained.get('source', '')}"
+
         def resume(network: nn.Module) -> tuple[State, Callable[[State], None]]:
-            name = checkpoint.tensor_digest(*network.state_dict().values())
+            name = f"{of} {checkpoint.tensor_digest(*network.state_dict().values())}"
 
             def save(state: State) -> None:
                 states[name] = state

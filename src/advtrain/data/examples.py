@@ -57,7 +57,7 @@ class Examples:
 
     def split(self, n: int) -> tuple["Examples", "Examples | None"]:
         """The first `n` examples and the others, None where there are no others."""
-        return self.first(n), Examples(self.x[n:], self.y[n:]) if n < len(self) else None
+        return self.first(n), replace(self, x=self.x[n:], y=self.y[n:]) if n < len(self) else None
 
     def subset(self, n: int, seed: int) -> "Examples":
         """The first `n` examples of an order drawn by `seed`, so that a smaller subset is part of each larger one."""

@@ -43,20 +43,30 @@ def load_networks(model: Path, data: Examples) -> dict[int, nn.Module]:
     """The trained networks of a cell by seed, on the device of the images that they are for.
 
     Raises:
-        InputError: the file is missing or damaged, its network is unknown, has changed since or does not fit the images, or a
-            weight is NaN or infinite.
+        InputError: the file is missing or damaged; or as `networks_of`, with the file's name.
     """
-    trained = checkpoint.load(model)
+    try:
+        return networks_of(checkpoint.load(model), data)
+    except InputError as error:
+        raise InputError(f"{model}: {str(error).removeprefix(f'{model}: ')}") from error
+
+
+def networks_of(trained: Mapping[str, Any], data: Examples) -> dict[int, nn.Module]:
+    """The networks in a `content`, by seed, on the device of the images that they are for.
+
+    Raises:
+        InputError: a network is unknown, has changed since or does not fit the images, or a weight is NaN or infinite.
+    """
     name: str = trained["network"]
     if trained.get("source", "") != source_digest(name):
-        raise InputError(f"{model}: the file of its network {name} has changed since; make the model again")
+        raise InputError(f"the file of its network {name} has changed since; make the model again")
     networks: dict[int, nn.Module] = {}
     for seed, weights in trained["weights"].items():
-        network = new_network(name)
-        network.load_state_dict(weights)
         for key, tensor in weights.items():
             if not tensor.isfinite().all():
-                raise InputError(f"{model}: {key} of seed {seed} is NaN or infinite somewhere")
+                raise InputError(f"{key} of seed {seed} is NaN or infinite somewhere")
+        network = new_network(name)
+        network.load_state_dict(weights)
         if normalised := trained.get("normalised"):
             network = Normalised(network, torch.tensor(normalised["mean"]), torch.tensor(normalised["std"]))
         check_fits(network, name, data)

@@ -108,7 +108,7 @@ def page(audit: pd.DataFrame, labels: Labels) -> list[Section]:
             "Warn: beyond the threshold, but by no more than two standard errors.",
         ),
         Section("Models that fail", failures_in_words(audit, labels) or "None."),
-        *(Section(title, table=overview(audit, dataset, labels.defenses)) for dataset, title in labels.datasets.items()),
+        *(Section(title, table=overview(audit, dataset, labels.on(dataset))) for dataset, title in labels.datasets.items()),
         Section(
             "What passes, and why it matters",
             table=pd.DataFrame.from_dict(criteria, orient="index", columns=["passes if", "why", "else", "casts doubt on"]),

@@ -26,7 +26,7 @@ def overfitting_table(histories: pd.DataFrame, evaluations: pd.DataFrame, labels
     under PGD with the last epoch's weights and with the best one's; None where no images were held out.
     """
     rows = []
-    for dataset, defense in itertools.product(labels.datasets, labels.defenses):
+    for dataset, defense in itertools.product(labels.datasets, labels.trained_here):
         cell = histories[(histories["dataset"] == dataset) & (histories["defense"] == defense)]
         for seed, of_seed in cell.groupby("seed"):
             history = of_seed.sort_values("epoch", ignore_index=True)

@@ -36,8 +36,9 @@ def table_1_bars(table: pd.DataFrame, labels: Labels) -> Figure:
         else:
             axis.set(ylabel="Test accuracy (%)", ylim=(0, 103))
             style.draw_chance(axis, shown.loc[shown["group"] == group, "chance"].iloc[0])
-    marks, *bars = axes[0].get_legend_handles_labels()[0]
-    style.legend_below(figure, len(bars) + 1, [*bars, marks])
+    handles = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    marks = handles.pop("Paper")
+    style.legend_below(figure, len(handles) + 1, [*handles.values(), marks])
     return figure
 
 
@@ -50,12 +51,14 @@ def transfer_map(matrices: pd.DataFrame, labels: Labels) -> Figure:
     figure, axes = style.panels([f"{title}: accuracy (%)" for title in labels.datasets.values()], (4.9, 4.6))
     for axis, dataset in zip(axes, labels.datasets, strict=True):
         rows = matrices[matrices["dataset"] == dataset]
-        matrix = 100 * rows.pivot_table(index="source", columns="target", values="accuracy").loc[list(names), list(names)]
-        sns.heatmap(matrix.rename(index=names, columns=names), vmin=0, vmax=100, fmt=".0f", ax=axis, **style.HEAT_MAP)
-        for place in range(len(names)):
+        own = {defense: names[defense] for defense in labels.on(dataset)}
+        pivoted = rows.pivot_table(index="source", columns="target", values="accuracy")
+        matrix = 100 * pivoted.reindex(index=list(own), columns=list(own))
+        sns.heatmap(matrix.rename(index=own, columns=own), vmin=0, vmax=100, fmt=".0f", ax=axis, **style.HEAT_MAP)
+        for place in range(len(own)):
             axis.add_patch(Rectangle((place, place), 1, 1, fill=False, edgecolor="white", linewidth=2))
         axis.set(xlabel="Attacked classifier", ylabel="Adversarial examples of")
-        axis.set_xticks(axis.get_xticks(), [*names.values()], rotation=40, horizontalalignment="right")
+        axis.set_xticks(axis.get_xticks(), [*own.values()], rotation=40, horizontalalignment="right")
     return figure
 
 
@@ -64,6 +67,9 @@ def _curves(rows: pd.DataFrame, x: str, label: str, labels: Labels) -> Figure:
     figure, axes = style.panels(list(labels.datasets.values()), (4.6, 4.1), sharey=True)
     for axis, dataset in zip(axes, labels.datasets, strict=True):
         for defense, look in style.styles(labels.defenses):
+            if defense not in labels.on(dataset):
+                axis.plot([], [], **look)  # of the legend, which is the first panel's
+                continue
             steps = rows[(rows["dataset"] == dataset) & (rows["defense"] == defense)].groupby(x)
             curve = style.without_images(pd.DataFrame({step: statistics.figure(at) for step, at in steps}).T)
             dashes = "-" if defense in paper.IN_FIGURES_1_AND_2 else (0, (4, 2))

@@ -1,7 +1,7 @@
 """What tables and figures call the data sets and classifiers, and how these were trained."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +16,17 @@ class Labels:
     """How the classifiers were trained, such as "small_cnn, 60,000 images, 80 epochs, batch 64, 5 seeds"."""
     departures: Mapping[str, str]
     """Where a defense's own recipe departs from that, such as "batch_size 32", by name; empty where none does."""
+    external: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of those that were trained elsewhere the data sets that they classify, by name; they have no price and no history."""
+
+    def on(self, dataset: str) -> dict[str, str]:
+        """Title of each defense that was evaluated on a data set, by name."""
+        return {name: title for name, title in self.defenses.items() if dataset in self.external.get(name, (dataset,))}
+
+    @property
+    def trained_here(self) -> dict[str, str]:
+        """Title of each defense that was trained here, by name."""
+        return {name: title for name, title in self.defenses.items() if name not in self.external}
 
     @property
     def trained(self) -> str:

@@ -24,9 +24,10 @@ def differences(evaluations: pd.DataFrame, labels: Labels) -> pd.DataFrame:
         InputError: an evaluation is missing.
     """
     rows = []
-    for dataset, (less, defense), column in product(labels.datasets, combinations(labels.defenses, 2), ATTACKS):
-        found = difference(*(select(evaluations, dataset, name, column) for name in (defense, less)))
-        rows.append({"dataset": dataset, "column": column, "defense": defense, "less": less, **found.percent()})
+    for dataset in labels.datasets:
+        for (less, defense), column in product(combinations(labels.on(dataset), 2), ATTACKS):
+            found = difference(*(select(evaluations, dataset, name, column) for name in (defense, less)))
+            rows.append({"dataset": dataset, "column": column, "defense": defense, "less": less, **found.percent()})
     return pd.DataFrame(rows)
 
 

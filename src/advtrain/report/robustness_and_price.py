@@ -20,7 +20,7 @@ PAPERS = "BIM(10)"
 
 
 def pareto_table(evaluations: pd.DataFrame, timing: pd.DataFrame, labels: Labels) -> pd.DataFrame:
-    """Robust accuracy and price: a row for each data set, defense and `measure` of robustness, `STRONGEST` or `PAPERS`.
+    """Robust accuracy and price: a row for each data set, defense trained here and `measure`, `STRONGEST` or `PAPERS`.
 
     `seconds`, `seconds_lower`, `seconds_upper` per epoch are the median and quartiles of `timing.summarise`, `passes` the count
     of `passes.passes_per_image`. `frontier`: by the means over seeds no classifier is as robust and cheaper, or as cheap and
@@ -28,7 +28,7 @@ def pareto_table(evaluations: pd.DataFrame, timing: pd.DataFrame, labels: Labels
     is missing.
     """
     rows = []
-    for dataset, defense in itertools.product(labels.datasets, labels.defenses):
+    for dataset, defense in itertools.product(labels.datasets, labels.trained_here):
         if defense not in set(timing["defense"]):
             raise InputError(f"the training time of {defense} was not measured")
         for measure in (STRONGEST, PAPERS):
@@ -68,6 +68,8 @@ def pareto_figure(table: pd.DataFrame, labels: Labels) -> Figure:
             line: dict[str, Any] = {"color": "grey", "linewidth": 1, "drawstyle": "steps-post", "zorder": 1}
             axis.plot(frontier["seconds"], frontier["mean"], label="No cheaper one is as robust on average", **line)
         for defense, style in styles(labels.defenses):
+            if defense in labels.external:
+                continue
             of_defense = rows[rows["defense"] == defense].set_index("measure")
             style["label"] += f" ({of_defense['passes'].iloc[0]:g} passes)"
             _draw_classifier(axis, of_defense, **style)

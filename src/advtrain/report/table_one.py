@@ -13,7 +13,7 @@ from advtrain.report.labels import Labels
 from advtrain.report.pages import Section, bracketed, grid
 from advtrain.system.errors import InputError
 
-MARK, LOWEST = "†", "*"
+MARK, LOWEST, NONE = "†", "*", "n/a"
 DOUBT = f"{MARK} The audit casts doubt on the figure: it may promise too much."
 WEAK = "FGSM and BIM start once, at the clean image: weak attacks, which promise too much."
 MARKED = {PGD: ("PGD",), EVERY_ATTACK: ATTACKS[1:]}
@@ -25,7 +25,8 @@ def table_1(evaluations: pd.DataFrame, timing: pd.DataFrame, audit: pd.DataFrame
     """Table I in long form, a row for each figure: of all evaluations, of time_epochs.py and of `audit_page.audit_table`.
 
     `group` is a data set's title, or Training time, whose rows have median and quartiles, or a count without an interval.
-    `paper` is NaN where it has none. `failed`: the classifier fails a check of the audit that marks this figure, by `MARKED`;
+    A classifier from elsewhere has no time. `paper` is NaN where it has none. `failed`: the classifier fails a check of the
+    audit that marks this figure, by `MARKED`;
     never for an accuracy of 0, which promises nothing. `lowest`: of a row's figures under an attack. `chance` is the share of
     the commonest label, in percent. `departs`: where the classifier's training departs from the common one. Raises InputError
     where an evaluation or a time is missing.
@@ -35,6 +36,8 @@ def table_1(evaluations: pd.DataFrame, timing: pd.DataFrame, audit: pd.DataFrame
     for defense, title in labels.defenses.items():
         key = {"defense": defense, "title": title}
         for dataset, group in labels.datasets.items():
+            if defense not in labels.on(dataset):
+                continue
             papers = paper.accuracies(defense, dataset)
             checks = [check for name, check in CHECKS.items() if (dataset, defense, name) in failed]
             for column in ATTACKS:
@@ -52,6 +55,8 @@ def table_1(evaluations: pd.DataFrame, timing: pd.DataFrame, audit: pd.DataFrame
                         "failed": figure["mean"] > 0 and any(column in MARKED.get(check.doubts, ()) for check in checks),
                     }
                 )
+        if defense in labels.external:
+            continue
         times = timing[timing["defense"] == defense]
         if times.empty:
             raise InputError(f"Table I needs the training time of {defense}, which was not measured")
@@ -83,12 +88,16 @@ def headline(table: pd.DataFrame, labels: Labels) -> list[Section]:
     """A row for each classifier: its price, and what matters most of its robustness."""
     figures = table.set_index(["title", "group", "column"])[["mean", "paper"]]
     columns = ["Classifier", "Price"]
-    rows = {title: [title, f"{figures.loc[(title, TIME, RATIO), 'mean']:.2f}"] for title in labels.defenses.values()}
-    for group in labels.datasets.values():
+    price = figures["mean"].xs((TIME, RATIO), level=("group", "column")).map("{:.2f}".format)
+    rows = {title: [title, price.get(title, NONE)] for title in labels.defenses.values()}
+    for dataset, group in labels.datasets.items():
         columns += [f"{group}: clean", f"{group}: BIM(30), paper → ours", f"{group}: AutoAttack"]
         for title, row in rows.items():
+            if title not in labels.on(dataset).values():
+                row += [NONE] * 3
+                continue
             clean, bim, auto = (figures.loc[(title, group, column)] for column in ("Original", "BIM(30)", "AutoAttack"))
-            printed = "n/a" if pd.isna(bim["paper"]) else f"{bim['paper']:.2f}"
+            printed = NONE if pd.isna(bim["paper"]) else f"{bim['paper']:.2f}"
             row += [f"{clean['mean']:.2f}", f"{printed} → {bim['mean']:.2f}", f"{auto['mean']:.2f}"]
     return [Section("", table=pd.DataFrame(rows.values(), columns=columns), index=False)]
 

@@ -43,6 +43,8 @@ def histories_figure(histories: pd.DataFrame, labels: Labels, iterations: int) -
         rows = histories[histories["dataset"] == dataset]
         epochs = int(rows["epoch"].max())
         for defense, style in styles(labels.defenses):
+            if defense in labels.external:
+                continue
             values = rows[rows["defense"] == defense].dropna(subset=measure).set_index("epoch")[measure]
             if measure in percent:
                 values = 100 * values
@@ -53,5 +55,5 @@ def histories_figure(histories: pd.DataFrame, labels: Labels, iterations: int) -
             axis.set_ylim(lowest - 0.03, 1.03)
         axis.set(xlabel="Epoch", ylabel=measures[measure], xlim=(0.5, epochs + 0.5))
         axis.tick_params(labelbottom=True)
-    legend_below(figure, min(6, len(labels.defenses)))
+    legend_below(figure, min(6, len(labels.trained_here)))
     return figure
