@@ -5,12 +5,14 @@ In all rules, `exec` puts the script in the shell's place, so that a signal to t
 
 import itertools
 import json
+import os
 import platform
 import shlex
 import shutil
 import subprocess
 from pathlib import Path
 
+from advtrain.data.idx import IDX_FILES
 from advtrain.results.code import own_file, source_files
 
 
@@ -25,6 +27,12 @@ def chosen(section):
 
 
 DATASETS = chosen("datasets")
+# Where data sets of the user's own come from.
+OWN_DATA = {
+    name: {key: entry[key] for key in ("folder", "npz", "torchvision") if key in entry}
+    for name, entry in config["datasets"].items()
+    if not {"folder", "npz", "torchvision"}.isdisjoint(entry)
+}
 # Classifiers that were trained elsewhere, with what is known of them.
 EXTERNAL = {name: entry["external"] for name, entry in config["defenses"].items() if "external" in entry}
 
@@ -46,6 +54,15 @@ def trained_here():
             "Add one to `only`, or ask for files by name, such as results/{}/{}.parquet".format(DATASETS[0], DEFENSES[0])
         )
     return TRAINED
+
+
+def own_files(dataset):
+    """The files of the user's that an own data set is made of: a change to one makes it anew."""
+    own = {key: Path(place).expanduser() for key, place in OWN_DATA[dataset].items()}
+    if "folder" not in own:
+        return [own["npz"]] if "npz" in own else []
+    plain = [own["folder"] / name for name in IDX_FILES]
+    return [file if file.exists() else file.with_name(file.name + ".gz") for file in plain]
 
 
 def of_cells(*files):

@@ -77,6 +77,10 @@ def cross_key_errors(config):
         titles = [entry["title"] for entry in config[section].values()]
         for title in sorted({title for title in titles if titles.count(title) > 1}):
             yield "{}: two have the title {!r}".format(section, title)
+    for name, dataset in config["datasets"].items():
+        own = [key for key in ("folder", "npz", "torchvision") if key in dataset]
+        if len(own) > 1 or not (own or "sha256" in dataset):
+            yield "datasets.{}: it needs sha256, or one of folder, npz and torchvision".format(name)
     if config["timing"]["dataset"] not in config["datasets"]:
         yield "timing.dataset: {!r} is not one of the datasets".format(config["timing"]["dataset"])
     for iterations in (10, 30):

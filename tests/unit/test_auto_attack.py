@@ -1,6 +1,7 @@
 """AutoAttack, in a separate process: the package reseeds the global random state and switches tracing off."""
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from multiprocessing import get_context
@@ -17,6 +18,7 @@ from advtrain.networks.plain import initialise, new_network
 from advtrain.results import checkpoint
 from advtrain.results.parquet import read_provenance, read_table
 from advtrain.results.provenance import made_by
+from advtrain.system.errors import InputError
 from killing import KilledError, checkpoints
 from synthetic import write_synthetic_dataset
 
@@ -32,13 +34,17 @@ def separate_process() -> Iterator[Executor]:
 
 
 class RowsOfPixels(nn.Module):
-    """The brightest of an image's first ten rows is its class; so sure that the cross-entropy's gradient is often zero.
+    """The brightest of an image's first rows is its class; so sure that the cross-entropy's gradient is often zero.
 
     A budget of epsilon fools it where the gap between the brightest row and the others is below 2 epsilon.
     """
 
+    def __init__(self, classes: int = 10) -> None:
+        super().__init__()
+        self.classes = classes
+
     def forward(self, x: Tensor) -> Tensor:
-        return 1000 * x[:, 0, :10].mean(dim=2)
+        return 1000 * x[:, 0, : self.classes].mean(dim=2)
 
 
 Run = tuple[list[Row], int]
@@ -98,6 +104,47 @@ def test_a_run_killed_in_any_attack_resumes_and_ends_with_the_same_rows(separate
     within_apgd_ce, after_apgd_ce, within_fab, within_square = 2, 3, 7, 9
     run = separate_process.submit(evaluate, (within_apgd_ce, after_apgd_ce, within_fab, within_square)).result()
     assert run == straight_run, "rows, and no batch twice"
+
+
+def attacked(gaps: list[float], classes: int) -> list[tuple[str, int]] | str:
+    """Attack and images that withstood it, of each row, where images' own rows are brighter by `gaps`; or the error."""
+    from advtrain.evaluation import auto_attack
+
+    x, y = torch.full((len(gaps), 1, 28, 28), 0.2), torch.arange(len(gaps)) % classes
+    x[range(len(gaps)), 0, y] += torch.tensor(gaps).unsqueeze(1)
+    settings = auto_attack.AutoAttackSettings(**SETTINGS | {"examples": len(gaps), "fab_square_examples": len(gaps)})
+    data = Examples(x.nan_to_num(), y, classes=classes)
+    model = RowsOfPixels(classes)
+    if any(map(math.isnan, gaps)):
+        model.register_forward_hook(lambda module, images, logits: torch.where(logits > 100, torch.nan, logits))
+    try:
+        rows = auto_attack.autoattack(model, data, settings, state={}, save=lambda state: None)
+        return [(row["attack"], row["correct"]) for row in rows]
+    except InputError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("gap", [0.01, 0.45])
+def test_one_image_alone_falls_or_withstands(gap: float, separate_process: Executor) -> None:
+    rows = separate_process.submit(attacked, [gap], 10).result()
+    assert rows == [(stage, int(gap > 0.4)) for stage in STAGES]
+
+
+def test_where_no_image_is_right_there_is_nothing_to_attack(separate_process: Executor) -> None:
+    assert separate_process.submit(attacked, [-0.1] * 3, 10).result() == [(stage, 0) for stage in STAGES]
+
+
+def test_a_model_without_answers_is_one_line(separate_process: Executor) -> None:
+    said = separate_process.submit(attacked, [0.45, math.nan, 0.45], 10).result()
+    assert said == "the logits of some images are NaN or infinite, so the classifier has no answer to them"
+
+
+@pytest.mark.parametrize("classes", [2, 3, 4])
+def test_with_few_classes_there_are_as_many_targets_and_no_loss_of_four_logits_below_four(
+    classes: int, separate_process: Executor
+) -> None:
+    rows = separate_process.submit(attacked, [0.01, 0.45, 0.45], classes).result()
+    assert rows == [(stage, 2) for stage in STAGES if stage != "apgd_t" or classes == 4]
 
 
 def run_script(options: dict[str, str], killed_after: int | None = None) -> tuple[int, str, int]:

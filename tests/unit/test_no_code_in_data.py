@@ -39,7 +39,8 @@ def faults(source: str) -> Iterator[str]:
         if isinstance(node, ast.Call):
             options = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
             unsafe = full(node.func) == "torch.load" and options.get("weights_only") != "True"
-            if unsafe or RUNS_CODE.fullmatch(full(node.func)) or options.get("shell", "False") != "False":
+            arrays_only = full(node.func) in ("np.load", "numpy.load") and options.get("allow_pickle") == "False"
+            if unsafe or (RUNS_CODE.fullmatch(full(node.func)) and not arrays_only) or options.get("shell", "False") != "False":
                 yield ast.unparse(node)
             if options.get("allow_pickle", "False") != "False":
                 yield ast.unparse(node)
@@ -59,12 +60,14 @@ def test_each_way_to_run_data_would_be_found_and_what_only_looks_like_it_is_left
         "import pickle\nclass Reader(pickle.Unpickler): ...",
         "import yaml\nyaml.load(text, Loader=yaml.FullLoader)",
         "import numpy as np\nnp.load(path, allow_pickle=True)",
+        "import numpy as np\nnp.load(path)",
         "import pandas as pd\npd.read_pickle(path)",
         "eval(text)",
         "from subprocess import run\nrun(command, shell=True)",
     ):
         assert list(faults(source)), source
     harmless = "import torch, yaml, re\nmodel.eval()\nyaml.safe_load(t)\nre.compile(t)\ntorch.load(p, weights_only=True)"
+    harmless += "\nnumpy.load(p, allow_pickle=False)"
     assert not list(faults(harmless))
 
 

@@ -30,7 +30,9 @@ STAGES = {
     "fab_t": ("distance", 100),
     "square": ("margin", 5000),
 }
-"""Loss and iterations of the standard version's attacks, in their order; targeted ones try all nine other classes."""
+"""Loss and iterations of the standard version's attacks, in their order; targeted ones try up to nine other classes."""
+FEWEST_CLASSES = {"apgd_t": 4}
+"""The targeted DLR loss is made of four logits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,17 +61,20 @@ def autoattack(
     """Accuracy after each attack of AutoAttack and those before it; the last row, `autoattack`, is after all four.
 
     The model maps [B, C, H, W] to logits [B, K] on the data's device. `save` gets the state after each batch; a killed run
-    that resumes from it, as `state`, ends with the same rows.
+    that resumes from it, as `state`, ends with the same rows. An attack is left out where there are too few classes for it.
     """
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     package = AutoAttack(
         frozen(model.eval()), norm="Linf", eps=settings.epsilon, seed=settings.seed, version="standard", device=data.y.device
     )
+    package.apgd_targeted.n_target_classes = package.fab.n_target_classes = min(9, data.classes - 1)
     state = state or {"clean": correct_after(model, data, lambda x, y: x, settings.batch_size).cpu()}
     standing = state["clean"]
     row = partial(evaluation_row, epsilon=settings.epsilon, step_size=None)
     for attack, (loss, iterations) in STAGES.items():
+        if data.classes < FEWEST_CLASSES.get(attack, 2):
+            continue
         package.attacks_to_run = [attack.replace("_", "-")]
         done = state.get(attack, standing[:0])
         attacked = settings.examples if attack.startswith("apgd") else settings.fab_square_examples

@@ -11,6 +11,7 @@ from advtrain.data.examples import Examples
 from advtrain.fast.choice import in_training
 from advtrain.networks.ensemble import per_seed
 from advtrain.networks.plain import predict
+from advtrain.system.errors import InputError
 
 
 def correct_after_bim(model: nn.Module, data: Examples, *, epsilon: float, iterations: int, batch_size: int) -> Tensor:
@@ -20,10 +21,20 @@ def correct_after_bim(model: nn.Module, data: Examples, *, epsilon: float, itera
 
 
 def correct_after(model: nn.Module, data: Examples, attack: Callable[[Tensor, Tensor], Tensor], batch_size: int) -> Tensor:
-    """Whether `model` is right about each example after `attack(x, y)` has moved it; bool, [n], or [S, n] of an ensemble."""
-    seen = ((per_seed(model, x), per_seed(model, y)) for x, y in batches(data, batch_size))
+    """Whether `model` is right about each example after `attack(x, y)` has moved it; bool, [n], or [S, n] of an ensemble.
+
+    Raises:
+        InputError: its answers are NaN or infinite, which argmax would take for a class.
+    """
     form = in_training(model)
-    return torch.cat([predict(form, attack(x, y)).argmax(dim=-1) == y for x, y in seen], dim=-1)
+    right = []
+    for x, y in batches(data, batch_size):
+        x, y = per_seed(model, x), per_seed(model, y)
+        logits = predict(form, attack(x, y))
+        if not logits.isfinite().all():
+            raise InputError("the logits of some images are NaN or infinite, so the classifier has no answer to them")
+        right.append(logits.argmax(dim=-1) == y)
+    return torch.cat(right, dim=-1)
 
 
 def share(flags: Tensor) -> float:

@@ -111,8 +111,9 @@ def caption(table: pd.DataFrame, labels: Labels, device: str) -> str:
     spread = f"{', ± standard deviation' if seeds > 1 else ''}: {statistics.how_sure(table['seeds'])}"
     return (
         f"Test accuracy in percent{spread}; in brackets the paper's Table I. Test images: {examples}. PGD: the worst of "
-        f"{pgd['restarts']:.0f} restarts of {pgd['iterations']:.0f} iterations on two losses. AutoAttack: all four attacks. "
-        f"{STRONGEST}: the worst case of all attacks, those of the audit and other classifiers' adversarial examples included. "
+        f"{pgd['restarts']:.0f} restarts of {pgd['iterations']:.0f} iterations on two losses. AutoAttack: all four attacks, "
+        f"APGD-T from four classes on. {STRONGEST}: the worst case of all attacks, those of the audit and other classifiers' "
+        "adversarial examples included. "
         f"{LOWEST} The lowest of its row; on more images that may be another than {STRONGEST}. {WEAK} {labels.trained} "
         f"Time: median (quartiles) over blocks of steps of all defenses in turn, on {device}; "
         "the paper's on a Tesla K20m, so compare the ratios."
