@@ -51,7 +51,9 @@ def trained_here():
     if not TRAINED:
         raise WorkflowError(
             "All classifiers of this configuration are external, and `all` compares with some that are trained. "
-            "Add one to `only`, or ask for files by name, such as results/{}/{}.parquet".format(DATASETS[0], DEFENSES[0])
+            "Add one to `only`, or ask for files by name, such as {}/{}/{}.parquet".format(
+                config["pathvars"]["results"], DATASETS[0], DEFENSES[0]
+            )
         )
     return TRAINED
 
@@ -62,7 +64,7 @@ def own_files(dataset):
     if "folder" not in own:
         return [own["npz"]] if "npz" in own else []
     plain = [own["folder"] / name for name in IDX_FILES]
-    return [file if file.exists() else file.with_name(file.name + ".gz") for file in plain]
+    return [file if file.exists() else file.with_name("{}.gz".format(file.name)) for file in plain]
 
 
 def of_cells(*files):

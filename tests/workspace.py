@@ -54,7 +54,7 @@ def load_rules(config: Any = CONFIG, *files: str) -> SimpleNamespace:
     names = {
         "workflow": SimpleNamespace(basedir=str(REPOSITORY)),
         "config": config,
-        "expand": lambda path, **_: [path],
+        "expand": lambda path, *_, **__: [path],
     }
     for name in ("validate.smk", *files):
         text = (REPOSITORY / "rules" / name).read_text().partition("\n\nwildcard_constraints:")[0]

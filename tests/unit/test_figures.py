@@ -129,6 +129,40 @@ def test_the_transfer_map_has_sources_as_rows_and_targets_as_columns() -> None:
     assert [text.get_text() for text in figure.axes[0].texts] == ["0", "30", "60", "10", "40", "70", "20", "50", "80"]
 
 
+def test_a_classifier_from_elsewhere_is_drawn_on_its_data_sets_and_in_every_legend() -> None:
+    labels = labels_of("vanilla", "proposed", "bim10_adv", external={"proposed": ("fmnist",)})
+    rows = evaluations()
+    figure = figure_1(rows[(rows["defense"] != "proposed") | (rows["dataset"] == "fmnist")], labels)
+    drawn = [{line.get_label() for line in axis.lines if len(line.get_xdata()) > 2} & set(TITLES) for axis in figure.axes]
+    assert [len(titles) for titles in drawn] == [2, 3]
+    bars = pd.DataFrame(
+        {
+            "defense": d,
+            "title": t,
+            "group": g,
+            "column": c,
+            "mean": 50.0,
+            "lower": 40.0,
+            "upper": 60.0,
+            "seeds": 2,
+            "paper": 51.0,
+        }
+        | {"chance": 12}
+        for d, t in labels.defenses.items()
+        for g, c in (("MNIST", "FGSM"), ("Fashion-MNIST", "FGSM"), (TIME, RATIO))
+        if d != "proposed" or g == "Fashion-MNIST"
+    )
+    for each in (figure, table_1_bars(bars, labels)):
+        assert {text.get_text() for text in each.legends[0].get_texts()} >= set(TITLES)
+    matrices = pd.DataFrame(
+        {"dataset": dataset, "seed": 0, "source": source, "target": target, "accuracy": 0.5}
+        for dataset in DATASETS
+        for source in labels.on(dataset)
+        for target in labels.on(dataset)
+    )
+    assert [len(axis.get_yticklabels()) for axis in transfer_map(matrices, labels).axes] == [2, 3]
+
+
 @pytest.mark.parametrize("title", ["$x$", "$5", r"\$5 and $6", r"\alpha_1 ^", "a $ b $ c $"])
 def test_a_title_is_no_formula(title: str, tmp_path: Path) -> None:
     """The letters of an .svg are paths of some font, oblique in a formula, with a comment that says what they are."""

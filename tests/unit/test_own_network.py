@@ -1,13 +1,18 @@
 """A user's own network: how it is found, its first weights, what its layers may do, and where it meets the images."""
 
+import dataclasses
+import json
 from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner
 from torch import nn
 
+import train as train_script
 from advtrain.attacks.gradient import fgsm
 from advtrain.data.examples import Examples
+from advtrain.data.idx import IDX_FILES
 from advtrain.fast.cpu import frozen
 from advtrain.networks import own
 from advtrain.networks.ensemble import can_be_stacked
@@ -18,6 +23,8 @@ from advtrain.results import checkpoint
 from advtrain.system.errors import InputError
 from advtrain.system.randomness import SeededRandom
 from advtrain.training.run import train
+from killing import checkpoints
+from synthetic import write_synthetic_dataset
 from trainings import assert_same_bits, plan, stop_at_every_step
 
 NETWORKS = """
@@ -124,6 +131,28 @@ def test_a_trained_one_comes_back_with_all_its_state_and_not_after_its_file_has_
     (folder / "nets.py").write_text(NETWORKS.replace("relu()", "tanh()"))
     with pytest.raises(InputError, match=r"the file of its network nets.py:residual has changed"):
         load_networks(folder / "m.pt", examples)
+
+
+def test_a_training_begun_with_another_file_is_not_resumed(folder: Path) -> None:
+    write_synthetic_dataset(folder / "data", seed=0)
+    of_it = dataclasses.asdict(plan("vanilla", network="nets.py:mlp"))
+    files = {"images": IDX_FILES[0], "labels": IDX_FILES[1]}
+    options = {"dataset": "mnist", "defense": "vanilla", "plan": json.dumps(of_it), "checkpoint-epochs": "1", "device": "cpu"}
+    options |= {name: str(folder / "data" / file) for name, file in files.items()} | {"cuda-graph": "false"}
+    options |= {name: str(folder / name) for name in ("checkpoint", "model", "history")}
+
+    def run(killed_after: int | None = None) -> str:
+        with checkpoints(killed_after):
+            return CliRunner().invoke(train_script.main, [f"--{name}={value}" for name, value in options.items()]).output
+
+    run(killed_after=1)
+    assert (folder / "checkpoint").exists()
+    (folder / "nets.py").write_text(NETWORKS.replace("nn.ReLU()", "nn.Tanh()"))
+    assert "checkpoint of another configuration (source was" in run()
+    assert not (folder / "model").exists()
+    (folder / "nets.py").write_text(NETWORKS)
+    assert "resumes from a checkpoint" in run()
+    assert (folder / "model").exists()
 
 
 def test_an_attack_in_training_sees_it_in_evaluation_mode_and_moves_no_average(examples: Examples) -> None:

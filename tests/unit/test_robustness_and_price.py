@@ -1,5 +1,6 @@
 """Accuracy under all attacks together against the price of the training."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -68,6 +69,15 @@ def test_one_seed_has_no_frontier_and_its_figure_neither_line_nor_interval() -> 
             ends = {len(bar.lines[2][1].get_segments()[0]) for bar in axis.containers}
             assert ends == {2 * known}
         assert sum("cheaper" in text.get_text() for text in figure.legends[0].get_texts()) == known
+
+
+def test_a_classifier_from_elsewhere_has_no_price_and_is_left_out() -> None:
+    labels = dataclasses.replace(LABELS, external={"costly": ("mnist",)})
+    rows = [row for name in ROBUST for row in evaluated("mnist", name, clean=990, bim10=900, autoattack=20)]
+    mnist = dataclasses.replace(labels, datasets={"mnist": "MNIST"})
+    found = pareto_table(pd.DataFrame(rows), TIMING.query("defense != 'costly'"), mnist)
+    assert "costly" not in set(found["defense"])
+    assert not any("Costly" in text.get_text() for text in pareto_figure(found, mnist).legends[0].get_texts())
 
 
 def test_a_classifier_that_was_not_timed_is_named() -> None:

@@ -42,6 +42,28 @@ def evaluations(seeds: int = 1) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+EXTERNAL = labels_of("vanilla", "fgsm_adv", "proposed", external={"proposed": ("fmnist",)})
+"""Proposed in the place of a classifier from elsewhere, of one data set."""
+
+
+def external_table() -> pd.DataFrame:
+    rows = evaluations()
+    found = rows[(rows["defense"] != "proposed") | (rows["dataset"] == "fmnist")]
+    return table_1(found, TIMES[TIMES["defense"] != "proposed"], audit(), EXTERNAL)
+
+
+def test_a_classifier_from_elsewhere_has_rows_for_its_data_sets_alone_and_no_time() -> None:
+    found = external_table()
+    assert set(found.loc[found["defense"] == "proposed", "group"]) == {"Fashion-MNIST"}
+    text = to_markdown("", headline(found, EXTERNAL))
+    (line,) = [line for line in text.splitlines() if "| Proposed" in line]
+    assert [cell.strip() for cell in line.split("|")[2:6]] == ["n/a"] * 4
+    assert (
+        "Proposed less"
+        not in to_markdown("", pairs.page(pairs.differences(evaluations(), EXTERNAL), EXTERNAL)).partition("Fashion")[0]
+    )
+
+
 def audit(**failing: str) -> pd.DataFrame:
     """An audit in which a defense on MNIST fails one check: Proposed fails noise_better with proposed="noise_better"."""
     cells = [(dataset, defense, check) for dataset in DATASETS for defense in LABELS.defenses for check in CHECKS]

@@ -75,6 +75,14 @@ def test_the_schema_describes_every_key_and_has_none_that_nothing_uses() -> None
         assert path.rpartition("/")[2] in used, path
 
 
+THEIRS = {"weights": "theirs.pth", "network": "small_cnn", "datasets": ["mnist"]}
+
+
+def external(**changes: Any) -> dict:
+    """A classifier from elsewhere beside the others."""
+    return {"defenses": {"theirs": {"title": "Theirs", "family": "none", "external": THEIRS | changes}}}
+
+
 @pytest.mark.parametrize(
     ("changes", "key", "said"),
     [
@@ -125,6 +133,18 @@ def test_the_schema_describes_every_key_and_has_none_that_nothing_uses() -> None
             {"variants": {"choices": [{"name": "a", "title": "A", "training": {"epochs": 30}}]}},
             "variants.choices, a: proposed",
             "30",
+        ),
+        ({"defenses": {"atda": {"external": THEIRS}}}, "defenses.atda", "either `training` or `external`"),
+        ({"defenses": {"theirs": {"title": "Theirs", "family": "none"}}}, "defenses.theirs", "either `training` or `external`"),
+        (external(datasets=["cifar10"]), "defenses.theirs.external.datasets", "mnist"),
+        (external(std=[0]), "defenses.theirs.external.std.0", "0"),
+        (external(network="nets.py"), "defenses.theirs.external.network", "file.py:function"),
+        ({"network": "small_cn"}, "network", "small_cnn"),
+        ({"datasets": {"own": {"title": "Own", "epsilon": 0.1}}}, "datasets.own", "one of folder, npz and torchvision"),
+        (
+            {"datasets": {"own": {"title": "Own", "epsilon": 0.1, "npz": "own.npz", "torchvision": "KMNIST"}}},
+            "datasets.own",
+            "one of folder, npz and torchvision",
         ),
     ],
 )
@@ -207,6 +227,22 @@ def test_only_and_without_choose_data_sets_and_defenses_in_the_order_of_the_pape
     assert chosen.DATASETS == ["fmnist"]
     assert chosen.DEFENSES == ["vanilla", "bim10_adv"]
     assert chosen.TIMED == "fmnist", "the data set that is timed elsewhere does not run"
+
+
+def test_a_classifier_from_elsewhere_runs_on_its_data_sets_and_is_trained_on_none() -> None:
+    found = rules(external())
+    assert wrong(changed(external())) == []
+    assert (found.classifiers_on("mnist")[-1], found.classifiers_on("fmnist")[-1]) == ("theirs", "bim30_adv")
+    assert "theirs" not in {*found.CLASSIFIERS, *found.TRAINED, *found.VARIANTS}
+    assert found.LABELS["defenses"]["theirs"] == "Theirs (external)"
+    assert found.LABELS["external"] == {"theirs": ["mnist"]}
+    elsewhere = rules({**external(), "only": {"datasets": ["fmnist"]}})
+    assert "theirs" not in elsewhere.DEFENSES
+
+
+def test_without_one_the_labels_are_what_they_were() -> None:
+    """So that no table is made anew."""
+    assert rules({}).LABELS.keys() == {"datasets", "defenses", "families", "scale", "departures"}
 
 
 def test_a_recipe_overrides_what_all_share_and_nothing_else() -> None:

@@ -11,6 +11,8 @@ import numpy as np
 from advtrain.system.errors import InputError
 
 IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+SPLITS = {"train": "train", "t10k": "test"}
+"""What IDX files call the parts of a data set, and what everyone else does."""
 LABELS_MAGIC, IMAGES_MAGIC, CHANNELS_MAGIC = 2049, 2051, 2052
 """Of labels [n], grey images [n, H, W] and others [n, C, H, W]. The last byte is the number of dimensions."""
 
@@ -50,6 +52,30 @@ def write_idx(path: Path, array: np.ndarray) -> None:
     """Write bytes as an IDX file: images [n, H, W] or [n, C, H, W], or labels [n]."""
     magic = {1: LABELS_MAGIC, 3: IMAGES_MAGIC, 4: CHANNELS_MAGIC}[array.ndim]
     path.write_bytes(np.array([magic, *array.shape], ">u4").tobytes() + array.astype(np.uint8).tobytes())
+
+
+def check_dataset(folder: Path) -> str:
+    """What four IDX files hold, in words.
+
+    Raises:
+        InputError: images and labels do not go together, both parts have other sizes, or a class has no image in one of them.
+    """
+    images = {prefix: read_idx(folder / f"{prefix}-images-idx3-ubyte", IMAGES_MAGIC, CHANNELS_MAGIC) for prefix in SPLITS}
+    labels = {prefix: read_idx(folder / f"{prefix}-labels-idx1-ubyte", LABELS_MAGIC) for prefix in SPLITS}
+    classes = max(int(y.max()) for y in labels.values()) + 1
+    shapes = {prefix: "x".join(map(str, x.shape[1:])) for prefix, x in images.items()}
+    if shapes["train"] != shapes["t10k"]:
+        raise InputError(f"training images are {shapes['train']}, test images {shapes['t10k']}; expected one size")
+    for prefix, split in SPLITS.items():
+        x, y = images[prefix], labels[prefix]
+        if len(x) != len(y):
+            raise InputError(f"there are {len(x)} {split} images and {len(y)} labels of them")
+        if missing := sorted(set(range(classes)) - set(y.tolist())):
+            several = f"classes {', '.join(map(str, missing))} have" if len(missing) > 1 else f"class {missing[0]} has"
+            raise InputError(f"{several} no {split} image; labels are 0 to {classes - 1}, and each needs images")
+    if classes < 2:
+        raise InputError("all images are of class 0; at least two classes are needed")
+    return f"{len(images['train']):,} and {len(images['t10k']):,} images of {shapes['train']} in {classes} classes"
 
 
 def sha256(path: Path) -> str:

@@ -10,12 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from advtrain.data.idx import CHANNELS_MAGIC, IDX_FILES, IMAGES_MAGIC, LABELS_MAGIC, read_idx, sha256, write_idx
+from advtrain.data.idx import IDX_FILES, SPLITS, check_dataset, sha256, write_idx
 from advtrain.data.sources import SILENCE_SECONDS, from_folder
 from advtrain.system.errors import InputError
 
-SPLITS = {"train": "train", "t10k": "test"}
-"""What IDX files call the parts of a data set, and what everyone else does."""
 BETWEEN_BYTES = 0.01
 """How far from a byte, in 255ths, a float may be that is one."""
 
@@ -90,30 +88,6 @@ def write_split(folder: Path, prefix: str, x: NDArray[Any], y: NDArray[Any]) -> 
     if y.size and not (y.min() >= 0 and y.max() <= 255):
         raise InputError(f"y_{split} lies in {y.min()}..{y.max()}; expected labels from 0, at most 255")
     write_idx(folder / f"{prefix}-labels-idx1-ubyte", y.reshape(-1))
-
-
-def check_dataset(folder: Path) -> str:
-    """What four IDX files hold, in words.
-
-    Raises:
-        InputError: images and labels do not go together, both parts have other sizes, or a class has no image in one of them.
-    """
-    images = {prefix: read_idx(folder / f"{prefix}-images-idx3-ubyte", IMAGES_MAGIC, CHANNELS_MAGIC) for prefix in SPLITS}
-    labels = {prefix: read_idx(folder / f"{prefix}-labels-idx1-ubyte", LABELS_MAGIC) for prefix in SPLITS}
-    classes = max(int(y.max()) for y in labels.values()) + 1
-    shapes = {prefix: "x".join(map(str, x.shape[1:])) for prefix, x in images.items()}
-    if shapes["train"] != shapes["t10k"]:
-        raise InputError(f"training images are {shapes['train']}, test images {shapes['t10k']}; expected one size")
-    for prefix, split in SPLITS.items():
-        x, y = images[prefix], labels[prefix]
-        if len(x) != len(y):
-            raise InputError(f"there are {len(x)} {split} images and {len(y)} labels of them")
-        if missing := sorted(set(range(classes)) - set(y.tolist())):
-            several = f"classes {', '.join(map(str, missing))} have" if len(missing) > 1 else f"class {missing[0]} has"
-            raise InputError(f"{several} no {split} image; labels are 0 to {classes - 1}, and each needs images")
-    if classes < 2:
-        raise InputError("all images are of class 0; at least two classes are needed")
-    return f"{len(images['train']):,} and {len(images['t10k']):,} images of {shapes['train']} in {classes} classes"
 
 
 def bring(source: Mapping[str, str], hashes: Mapping[str, str], folder: Path) -> str:

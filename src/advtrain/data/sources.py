@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from advtrain.data.idx import IDX_FILES, sha256, write_idx
+from advtrain.data.idx import IDX_FILES, check_dataset, sha256, write_idx
 from advtrain.system.errors import InputError
 
 Source = Callable[[Path], None]
@@ -129,6 +129,7 @@ def download(dataset: str, folder: Path, hashes: Mapping[str, str], local: Path)
                 source(Path(scratch))
                 for file in IDX_FILES:
                     _check_hash(Path(scratch) / file, hashes[file])
+                check_dataset(Path(scratch))
             except Exception as error:  # whatever goes wrong in a source, the next one may be right
                 if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                     raise OSError(error.errno, error.strerror, str(folder)) from error

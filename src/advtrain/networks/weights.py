@@ -80,7 +80,7 @@ def fit(state: StateDict, network: nn.Module, *, channels_last: bool) -> tuple[S
     prefix, own_prefix = _common_prefix(state), _common_prefix(expected)
     bare = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
     wanted = {name.removeprefix(own_prefix): tensor for name, tensor in expected.items()}
-    notes = [] if prefix == own_prefix else [f"names begin with {own_prefix or 'nothing'}, not {prefix or 'nothing'}"]
+    notes = [] if prefix == own_prefix else [f"names begin with {own_prefix!r} in place of {prefix!r}"]
     found = _matched(bare, wanted)
     if found is None:
         found = _matched({name: _from_keras(tensor) for name, tensor in bare.items()}, wanted)
