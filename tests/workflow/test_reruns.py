@@ -13,7 +13,7 @@ FROM_TABLE_1 = {"table1", "table1_bars", "headline", "against_paper", "cost"}
 FROM_AUDIT = {"audit", "differences", "pareto", *FROM_TABLE_1}
 FROM_EVALUATIONS = {"figure1", "figure2", "transfer_map", "claims", *FROM_AUDIT}
 FROM_TIMING = {"time_epochs", "pareto", "claims", *FROM_TABLE_1}
-FROM_TRAININGS = {"histories", "cost"}
+FROM_TRAININGS = {"histories", "overfitting", "cost"}
 
 
 def jobs(rules: Iterable[str], *cells: str) -> set[Job]:
