@@ -19,6 +19,8 @@ from advtrain.training.run import State, Trained, train
 
 TRUE = {"labels": "ground_truth"}
 PROPOSED = {"method": "proposed", "step_divisor": 10, "reset_epochs": 4, **TRUE}
+ALONE, MIXED = {"trained_on": "adversarial"}, {"trained_on": "mixture"}
+GUIDED = {"label_smoothing": 0.4, "regulariser": 10}
 VARYING = {"schedule": ((0, 0.1), (1.5, 1), (2, 1), (2, 0.1))}
 RECIPES: dict[str, dict[str, Any]] = {
     "vanilla": {"defense": {"method": "vanilla"}},

@@ -25,11 +25,11 @@ class Progress:
         self.resumed_at = done - 1 if self.resumed_at is None else self.resumed_at
         seconds_each = (time.perf_counter() - self.start) / (done - self.resumed_at)
         left = timedelta(seconds=round(seconds_each * (self.total - done)))
-        adversarial = record.adversarial_accuracy
+        trained_on = (("clean", record.clean_accuracy), ("adversarial", record.adversarial_accuracy))
+        seen = "".join(f"{name} {accuracy:.1%}, " for name, accuracy in trained_on if not math.isnan(accuracy))
         line = (
             f"{self.cell}: seed {record.seed}, epoch {record.epoch}/{self.epochs}, loss {record.loss:.4f}, "
-            f"clean {record.clean_accuracy:.1%}, {'' if math.isnan(adversarial) else f'adversarial {adversarial:.1%}, '}"
-            f"robust {record.robust_accuracy:.1%}, {left} left"
+            f"{seen}robust {record.robust_accuracy:.1%}, {left} left"
         )
         _write_line(self.log, line)
         if done * TENTHS // self.total > (done - 1) * TENTHS // self.total:

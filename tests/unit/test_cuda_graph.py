@@ -20,6 +20,18 @@ from advtrain.training.trainer import Trainer
 from trainings import RECIPES, assert_same_bits, assert_same_tensors, comparable, plan, states_of
 
 SEEDS = [3, 4, 5]
+DRAWING = {
+    "random_start",
+    "fgsm_adv with noise for zeros",
+    "fast_at",
+    "n_fgsm",
+    "zero_grad",
+    "pgd_at",
+    "trades",
+    "grad_align",
+    "sora",
+}
+"""Recipes that draw in each step."""
 
 
 class Recording(TorchDispatchMode):
@@ -100,7 +112,7 @@ def test_training_from_a_recording_gives_the_same_weights_and_history(
         assert_same_tensors(recorded.weights()[seed], weights)
     (recording,) = recordings
     assert recording.drawn_from() <= {generator.initial_seed() for generator in recording.generators}
-    assert bool(recording.drawn_from()) == (name in ("random_start", "fgsm_adv with noise for zeros"))
+    assert bool(recording.drawn_from()) == (name in DRAWING)
 
 
 @pytest.mark.parametrize("name", [*RECIPES, "random_start"])

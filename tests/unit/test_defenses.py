@@ -185,7 +185,7 @@ class TestAtda:
 
 
 def test_a_defense_is_known_by_its_file_which_defines_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert registry.methods() == ["atda", "bim_adv", "fgsm_adv", "proposed", "vanilla"]
+    assert {"atda", "bim_adv", "fgsm_adv", "proposed", "vanilla"} <= set(registry.methods())
     assert {recipe["defense"]["method"] for recipe in RECIPES.values()} == set(registry.methods()), "these tests train each"
     (tmp_path / "empty_adv.py").write_text("")
     monkeypatch.setattr(defenses, "__path__", [*defenses.__path__, str(tmp_path)])
@@ -195,12 +195,13 @@ def test_a_defense_is_known_by_its_file_which_defines_one(tmp_path: Path, monkey
 
 def test_wrong_settings_are_refused_by_name() -> None:
     for settings, named in (
-        ({"method": "magic"}, "'magic' is not a defense; there are atda, bim_adv"),
+        ({"method": "magic"}, "'magic' is not a defense; there are atda, "),
         ({"method": "bim_adv", "iterations": 2, "steps": 3, **TRUE}, "bim_adv takes no steps"),
         ({"method": "bim_adv", **TRUE}, "bim_adv needs iterations"),
         ({"method": "bim_adv", "iterations": 0, **TRUE}, "iterations is 0"),
         ({"method": "fgsm_adv", "labels": "leaked"}, "labels is 'leaked'"),
         ({"method": "proposed", "step_divisor": 0, "reset_epochs": 20, **TRUE}, "step_divisor is 0"),
+        ({"method": "proposed", "step_divisor": 10, "reset_epochs": 0, **TRUE}, "reset_epochs is 0"),
     ):
         with pytest.raises(InputError, match=named):
             registry.create(settings, epsilon=EPSILON)

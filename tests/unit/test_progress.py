@@ -31,3 +31,9 @@ def test_the_log_has_a_line_an_epoch_with_the_time_left_and_the_console_one_a_te
     assert milestones[-1] == f"100% of {lines[-1]}"
     for words in ("mnist/proposed", f"seed {seeds - 1}", f"epoch {epochs - 1}/{epochs}", "0.5", "90", "80", "70", "0:01:00"):
         assert words in lines[-2]
+
+
+def test_the_accuracy_of_what_a_defense_does_not_train_on_is_left_out() -> None:
+    log = io.StringIO()
+    Progress("mnist/fast_at", 1, 1, log, log)(EpochRecord(0, 1, 0.5, float("nan"), 0.8, *[0.7] * 4, 60.0), 1)
+    assert "loss 0.5000, adversarial 80.0%, robust 70.0%, " in log.getvalue()

@@ -1,18 +1,20 @@
 """What a defense is: the class that each file of this folder subclasses, and what several of them share."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from advtrain.attacks.gradient import cross_entropy
 from advtrain.data.examples import CLASSES
 from advtrain.networks.plain import evaluation_mode
-from advtrain.system.errors import InputError
+from advtrain.system.errors import InputError, check_at_least_one
 from advtrain.system.randomness import SeededRandom
 
 AttackLabels = Literal["ground_truth", "predicted"]
+TrainedOn = Literal["adversarial", "mixture"]
 
 
 class Outcome(NamedTuple):
@@ -23,8 +25,8 @@ class Outcome(NamedTuple):
 
     loss: Tensor
     """Scalar, or [S], with the graph to the network's weights."""
-    clean_logits: Tensor
-    """Logits of the clean images, [B, K]."""
+    clean_logits: Tensor | None
+    """Logits of the clean images, [B, K]; None where the defense trains on none."""
     adversarial_logits: Tensor | None
     """Logits of the adversarial examples, [B, K]; None where the defense uses none."""
 
@@ -46,6 +48,12 @@ class Defense:
 
     random: SeededRandom
     """The generators of this training, one for each seed, on its device; set before `start_training`, saved in checkpoints."""
+
+    batch_size: int
+    """Images of a full minibatch; set before `start_training`."""
+
+    replays: int = 1
+    """Updates made of each minibatch, one after the other; each asks for an `outcome`."""
 
     def __init__(self, *, epsilon: float) -> None:
         self.epsilon = epsilon
@@ -78,12 +86,64 @@ class Defense:
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Take back what `state_dict` gave, after `start_training`."""
 
+    def noise(self, x: Tensor, radius: float) -> Tensor:
+        """Numbers drawn evenly from [-radius, radius), of the shape of x."""
+        return radius * (2 * self.random.uniform(x) - 1)
+
+
+class Carrying(Defense):
+    """A defense that carries an adversarial example for each training image and seed from epoch to epoch, in `x_adv`."""
+
+    def __init__(self, *, epsilon: float, reset_epochs: int | None) -> None:
+        """Args: reset_epochs, after which the examples start again, None for never."""
+        super().__init__(epsilon=epsilon)
+        if reset_epochs is not None:
+            check_at_least_one("reset_epochs", reset_epochs)
+        self.reset_epochs = reset_epochs
+
+    def start_training(self, x: Tensor) -> None:
+        """Make room for the examples, [n, 1, 28, 28]."""
+        self.x = x
+        self.x_adv = x.clone()
+
+    def start_epoch(self, epoch: int) -> None:
+        """Start the examples in the first epoch, and again where a cycle starts."""
+        if epoch == 0 or (self.reset_epochs and epoch % self.reset_epochs == 0):
+            self.reset()
+
+    def reset(self) -> None:
+        """Start the examples: at the clean images."""
+        self.x_adv.copy_(self.x)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The carried examples, [n, 1, 28, 28]."""
+        return {"x_adv": self.x_adv}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take the carried examples back."""
+        self.x_adv.copy_(state["x_adv"])
+
 
 def mixture(network: nn.Module, x: Tensor, x_adv: Tensor, y: Tensor) -> Outcome:
     """Half clean, half adversarial: (CE(clean) + CE(adversarial)) / 2, from one forward pass (Goodfellow et al. 2015)."""
     logits = network(torch.cat([x, x_adv], dim=-4))
     of_halves = cross_entropy(logits, torch.cat([y, y], dim=-1)).unflatten(-1, (2, -1)).mean(-1)
     return Outcome(of_halves.mean(-1), *logits.chunk(2, dim=-2))
+
+
+def trained(network: nn.Module, x: Tensor, x_adv: Tensor, y: Tensor, trained_on: TrainedOn) -> Outcome:
+    """CE of the adversarial examples alone, or the paper's `mixture` with the clean images."""
+    if trained_on == "mixture":
+        return mixture(network, x, x_adv, y)
+    logits = network(x_adv)
+    return Outcome(cross_entropy(logits, y).mean(-1), None, logits)
+
+
+def watched(x_adv: Tensor, see: Callable[[Tensor], None]) -> Tensor:
+    """The images x_adv [B, 1, 28, 28] to train on; `see` gets their gradient from the update's own backward pass, for free."""
+    x_adv = x_adv.detach().requires_grad_()
+    x_adv.register_hook(see)
+    return x_adv
 
 
 def both_logits(network: nn.Module, x: Tensor, x_adv: Tensor) -> tuple[Tensor, Tensor]:
@@ -119,6 +179,19 @@ def seed_rows(kept: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
     seeds, n = kept.shape[:2]
     first = torch.arange(0, seeds * n, n, device=index.device)
     return kept.view(seeds * n, *kept.shape[2:]), first.unsqueeze(1) + index
+
+
+def smoothed_cross_entropy(logits: Tensor, y: Tensor, smoothing: float) -> Tensor:
+    """Cross-entropy [B] of logits [B, K] with targets of 1 - smoothing for the label and the rest evenly for the others."""
+    classes = logits.shape[-1]
+    spread = smoothing * classes / (classes - 1)  # torch spreads it over all classes, the label's too
+    return F.cross_entropy(logits.flatten(0, -2), y.flatten(), reduction="none", label_smoothing=spread).view_as(y)
+
+
+def check_trained_on(trained_on: str) -> None:
+    """Raise InputError unless `trained_on` is one of the two choices."""
+    if trained_on not in ("adversarial", "mixture"):
+        raise InputError(f"trained_on is {trained_on!r}; it has to be adversarial or mixture")
 
 
 def check_labels(labels: str) -> None:

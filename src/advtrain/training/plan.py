@@ -100,7 +100,7 @@ class EpochRecord:
     loss: float
     """Mean over the epoch's examples."""
     clean_accuracy: float
-    """On the stream of minibatches, each seen just before its update."""
+    """On the stream of minibatches, each seen just before its update; NaN where the defense trains on no clean images."""
     adversarial_accuracy: float
     """The same on the defense's own adversarial examples; NaN where it uses none."""
     robust_accuracy: float

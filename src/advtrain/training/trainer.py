@@ -66,6 +66,7 @@ class Trainer:
             self.defense = registry.create(plan.defense, epsilon=plan.epsilon)
             self.defense.random, self.defense.classes = SeededRandom(self.seeds, device), data.classes
             seed_dropout(self.network, self.defense.random)
+            self.defense.batch_size = plan.batch_size
             self.defense.start_training(per_seed(self.network, self.data.x))
         if plan.zero_gradients == "random_signs":
             self.seen = NoisyZeros(self.seen, self.defense.random)
@@ -156,19 +157,21 @@ class Trainer:
     def step(self, index: Tensor) -> Tensor:
         """Train on one minibatch; returns its sums of loss, clean hits and adversarial hits, [3] or [3, S].
 
-        Nothing in it waits for the device.
+        Of a minibatch that is replayed they are the last replay's. Nothing in it waits for the device.
         """
         # One label a thread; indexing would give a thread four, one after the other.
-        y = self.data.y.index_select(0, index.flatten()).view_as(index)
-        outcome = self.defense.outcome(self.seen, self.data.x[index], y, index)
-        self.optimiser.zero_grad()
-        outcome.loss.sum().backward()
-        self.optimiser.step()
+        x, y = self.data.x[index], self.data.y.index_select(0, index.flatten()).view_as(index)
+        for _ in range(self.defense.replays):
+            outcome = self.defense.outcome(self.seen, x, y, index)
+            self.optimiser.zero_grad()
+            outcome.loss.sum().backward()
+            self.optimiser.step()
         loss = outcome.loss.detach()
-        logits = [z for z in (outcome.clean_logits, outcome.adversarial_logits) if z is not None]
-        hits = (torch.stack(logits).argmax(dim=-1) == y).sum(dim=-1, dtype=loss.dtype)
-        missing = loss.new_full((2 - len(logits), *loss.shape), float("nan"))
-        return torch.cat([loss.unsqueeze(0) * y.shape[-1], hits, missing])
+        both = (outcome.clean_logits, outcome.adversarial_logits)
+        logits = torch.stack([z for z in both if z is not None])
+        hits = iter((logits.argmax(dim=-1) == y).sum(dim=-1, dtype=loss.dtype))
+        missing = float("nan")
+        return torch.stack([loss * y.shape[-1], *(torch.full_like(loss, missing) if z is None else next(hits) for z in both)])
 
     def weights(self) -> dict[int, dict[str, Tensor]]:
         """State dict of each seed's network, on the CPU."""
