@@ -21,7 +21,7 @@ from advtrain.defenses.proposed import Proposed
 from advtrain.networks.plain import initialise, small_cnn
 from advtrain.system.errors import InputError
 from agreement import agree, largest_difference
-from trainings import RECIPES, TRUE
+from trainings import ALONE, RECIPES, TRUE
 
 EPSILON = 0.3
 N = 12
@@ -202,6 +202,8 @@ def test_wrong_settings_are_refused_by_name() -> None:
         ({"method": "fgsm_adv", "labels": "leaked"}, "labels is 'leaked'"),
         ({"method": "proposed", "step_divisor": 0, "reset_epochs": 20, **TRUE}, "step_divisor is 0"),
         ({"method": "proposed", "step_divisor": 10, "reset_epochs": 0, **TRUE}, "reset_epochs is 0"),
+        ({"method": "fast_at", "step_factor": 1.25, "trained_on": "both"}, "trained_on is 'both'"),
+        ({"method": "fast_at", "step_factor": 0, **ALONE}, "step_factor is 0"),
     ):
         with pytest.raises(InputError, match=named):
             registry.create(settings, epsilon=EPSILON)

@@ -10,7 +10,7 @@ from advtrain.data.examples import Examples
 from advtrain.networks.plain import predict, small_cnn
 from advtrain.training.passes import counted, passes_per_image
 from advtrain.training.trainer import Trainer
-from trainings import PROPOSED, TRUE, plan
+from trainings import ALONE, MIXED, PROPOSED, TRUE, plan
 
 PREDICTED = {"labels": "predicted"}
 
@@ -24,6 +24,8 @@ PREDICTED = {"labels": "predicted"}
         (PROPOSED, 3),
         ({"method": "bim_adv", "iterations": 10, **TRUE}, 12),
         ({"method": "bim_adv", "iterations": 30, **TRUE}, 32),
+        ({"method": "fast_at", "step_factor": 1.25, **ALONE}, 2),
+        ({"method": "fast_at", "step_factor": 1.25, **MIXED}, 3),
         ({"method": "fgsm_adv", **PREDICTED}, 3.5),
         ({"method": "bim_adv", "iterations": 10, **PREDICTED}, 12.5),
     ],

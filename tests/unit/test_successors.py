@@ -1,0 +1,18 @@
+"""The successors' methods, update by update over three epochs, against their papers' formulas written down once more."""
+
+import pytest
+
+from literally import EPSILON, Literally, clip
+
+BOTH = pytest.mark.parametrize("trained_on", ["adversarial", "mixture"])
+
+
+@BOTH
+def test_fast_at_steps_from_a_random_start_that_may_leave_the_image_box(trained_on: str) -> None:
+    side = Literally({"method": "fast_at", "step_factor": 1.25, "trained_on": trained_on})
+    for _, index in side.minibatches():
+        x, y = side.x[index], side.y[index]
+        delta = side.noise(x, EPSILON)
+        assert (x + delta).min() < 0
+        delta = clip(delta + 0.375 * side.gradient(x + delta, y).sign(), -EPSILON, EPSILON)
+        side.descend(side.loss(x, clip(x + delta, 0, 1), y, trained_on))
