@@ -33,6 +33,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "fgsm_adv with images held out": {"defense": {"method": "fgsm_adv", **TRUE}, "held_out_examples": 30},
     "vanilla at varying rates": {"defense": {"method": "vanilla"}, **VARYING},
     "fast_at": {"defense": {"method": "fast_at", "step_factor": 1.25, **MIXED}},
+    "n_fgsm": {"defense": {"method": "n_fgsm", "noise_factor": 2, **ALONE}},
     "proposed by sgd": {"defense": PROPOSED, "optimiser": "sgd", "momentum": 0.9, "learning_rate": 0.1, **VARYING},
 }
 PLAN = Plan(

@@ -16,3 +16,14 @@ def test_fast_at_steps_from_a_random_start_that_may_leave_the_image_box(trained_
         assert (x + delta).min() < 0
         delta = clip(delta + 0.375 * side.gradient(x + delta, y).sign(), -EPSILON, EPSILON)
         side.descend(side.loss(x, clip(x + delta, 0, 1), y, trained_on))
+
+
+@BOTH
+def test_n_fgsm_starts_within_twice_epsilon_and_is_not_projected_onto_epsilon(trained_on: str) -> None:
+    side = Literally({"method": "n_fgsm", "noise_factor": 2, "trained_on": trained_on})
+    for _, index in side.minibatches():
+        x, y = side.x[index], side.y[index]
+        start = clip(x + side.noise(x, 2 * EPSILON), 0, 1)
+        x_adv = clip(start + EPSILON * side.gradient(start, y).sign(), 0, 1)
+        assert (x_adv - x).abs().max() > 2 * EPSILON
+        side.descend(side.loss(x, x_adv, y, trained_on))
