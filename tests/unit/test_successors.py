@@ -1,8 +1,9 @@
 """The successors' methods, update by update over three epochs, against their papers' formulas written down once more."""
 
 import pytest
+import torch
 
-from literally import EPSILON, Literally, clip
+from literally import EPSILON, Literally, clip, projected
 
 BOTH = pytest.mark.parametrize("trained_on", ["adversarial", "mixture"])
 
@@ -27,3 +28,16 @@ def test_n_fgsm_starts_within_twice_epsilon_and_is_not_projected_onto_epsilon(tr
         x_adv = clip(start + EPSILON * side.gradient(start, y).sign(), 0, 1)
         assert (x_adv - x).abs().max() > 2 * EPSILON
         side.descend(side.loss(x, x_adv, y, trained_on))
+
+
+@BOTH
+def test_zero_grad_does_not_move_the_third_of_an_image_s_pixels_with_the_smallest_gradients(trained_on: str) -> None:
+    side = Literally({"method": "zero_grad", "quantile": 0.35, "trained_on": trained_on})
+    for _, index in side.minibatches():
+        x, y = side.x[index], side.y[index]
+        start = clip(x + side.noise(x, EPSILON), 0, 1)
+        gradient = side.gradient(start, y)
+        for image in gradient:
+            image[image.abs() < torch.quantile(image.abs(), 0.35)] = 0
+            assert (image == 0).double().mean() == pytest.approx(0.35, abs=0.01)
+        side.descend(side.loss(x, projected(start + 2 * EPSILON * gradient.sign(), x), y, trained_on))
