@@ -41,3 +41,19 @@ def test_zero_grad_does_not_move_the_third_of_an_image_s_pixels_with_the_smalles
             image[image.abs() < torch.quantile(image.abs(), 0.35)] = 0
             assert (image == 0).double().mean() == pytest.approx(0.35, abs=0.01)
         side.descend(side.loss(x, projected(start + 2 * EPSILON * gradient.sign(), x), y, trained_on))
+
+
+@BOTH
+def test_pgd_at_moves_only_what_is_still_right(trained_on: str) -> None:
+    side = Literally({"method": "pgd_at", "iterations": 3, "step_divisor": 2, "trained_on": trained_on})
+    moved = []
+    for _, index in side.minibatches():
+        x, y = side.x[index], side.y[index]
+        x_adv = clip(x + side.noise(x, EPSILON), 0, 1)
+        for _ in range(3):
+            step = projected(x_adv + EPSILON / 2 * side.gradient(x_adv, y).sign(), x)
+            right = side.network(x_adv).argmax(1) == y
+            x_adv = torch.stack([step[i] if right[i] else x_adv[i] for i in range(len(x))])
+            moved += right.tolist()
+        side.descend(side.loss(x, x_adv, y, trained_on))
+    assert set(moved) == {False, True}
