@@ -29,6 +29,7 @@ PREDICTED = {"labels": "predicted"}
         ({"method": "n_fgsm", "noise_factor": 2, **ALONE}, 2),
         ({"method": "zero_grad", "quantile": 0.35, **ALONE}, 2),
         ({"method": "pgd_at", "iterations": 40, "step_divisor": 30, **ALONE}, 41),
+        ({"method": "trades", "iterations": 40, "step_divisor": 30, "beta": 1}, 42),
         ({"method": "fgsm_adv", **PREDICTED}, 3.5),
         ({"method": "bim_adv", "iterations": 10, **PREDICTED}, 12.5),
     ],

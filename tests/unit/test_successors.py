@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from literally import EPSILON, Literally, clip, projected
+from literally import EPSILON, Literally, clip, kl, projected
 
 BOTH = pytest.mark.parametrize("trained_on", ["adversarial", "mixture"])
 
@@ -57,3 +57,16 @@ def test_pgd_at_moves_only_what_is_still_right(trained_on: str) -> None:
             moved += right.tolist()
         side.descend(side.loss(x, x_adv, y, trained_on))
     assert set(moved) == {False, True}
+
+
+def test_trades_leads_away_from_the_clean_output_and_trains_towards_it() -> None:
+    side = Literally({"method": "trades", "iterations": 3, "step_divisor": 2, "beta": 6})
+    for _, index in side.minibatches():
+        x, y = side.x[index], side.y[index]
+        clean = side.network(x).detach()
+        x_adv = x + 0.001 * side.random.normal(x)
+        for _ in range(3):
+            x_adv = x_adv.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(kl(clean, side.network(x_adv)).sum(), x_adv)
+            x_adv = projected(x_adv + EPSILON / 2 * gradient.sign(), x).detach()
+        side.descend(side.cross_entropy(x, y).mean() + 6 * kl(side.network(x), side.network(x_adv)).mean())
