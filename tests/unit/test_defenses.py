@@ -206,6 +206,7 @@ def test_wrong_settings_are_refused_by_name() -> None:
         ({"method": "fast_at", "step_factor": 0, **ALONE}, "step_factor is 0"),
         ({"method": "n_fgsm", "noise_factor": -1, **ALONE}, "noise_factor is -1"),
         ({"method": "zero_grad", "quantile": 1.1, **ALONE}, "quantile is 1.1"),
+        ({"method": "free_at", "replays": 0}, "replays is 0"),
         ({"method": "pgd_at", "iterations": 0, "step_divisor": 4, **ALONE}, "iterations is 0"),
         ({"method": "trades", "iterations": 2, "step_divisor": 4, "beta": -1}, "beta is -1"),
     ):

@@ -70,3 +70,19 @@ def test_trades_leads_away_from_the_clean_output_and_trains_towards_it() -> None
             (gradient,) = torch.autograd.grad(kl(clean, side.network(x_adv)).sum(), x_adv)
             x_adv = projected(x_adv + EPSILON / 2 * gradient.sign(), x).detach()
         side.descend(side.cross_entropy(x, y).mean() + 6 * kl(side.network(x), side.network(x_adv)).mean())
+
+
+def test_free_at_moves_weights_and_the_perturbations_of_a_minibatch_s_places_by_one_gradient() -> None:
+    side = Literally({"method": "free_at", "replays": 3})
+    delta = torch.zeros(4, 1, 28, 28, dtype=torch.float64)
+    for _, index in side.minibatches():
+        x, y = side.x[index], side.y[index]
+        assert torch.equal(side.kept("delta"), delta), "carried from minibatch to minibatch and over epochs"
+        for _ in range(3):
+            x_adv = (x + delta[: len(x)]).requires_grad_()
+            loss = side.cross_entropy(x_adv, y).mean()
+            (gradient,) = torch.autograd.grad(loss, x_adv, retain_graph=True)
+            side.descend(loss)
+            step = clip(delta[: len(x)] + EPSILON * gradient.sign(), -EPSILON, EPSILON)
+            delta = torch.cat([clip(step, -x, 1 - x), delta[len(x) :]])
+    assert delta.abs().max() == EPSILON
