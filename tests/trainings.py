@@ -38,6 +38,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "pgd_at": {"defense": {"method": "pgd_at", "iterations": 2, "step_divisor": 4, **ALONE}},
     "trades": {"defense": {"method": "trades", "iterations": 2, "step_divisor": 4, "beta": 1}},
     "free_at": {"defense": {"method": "free_at", "replays": 2}},
+    "sora": {"defense": {"method": "sora", **ALONE}},
     "proposed by sgd": {"defense": PROPOSED, "optimiser": "sgd", "momentum": 0.9, "learning_rate": 0.1, **VARYING},
 }
 PLAN = Plan(

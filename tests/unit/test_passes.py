@@ -28,6 +28,8 @@ PREDICTED = {"labels": "predicted"}
         ({"method": "fast_at", "step_factor": 1.25, **MIXED}, 3),
         ({"method": "n_fgsm", "noise_factor": 2, **ALONE}, 2),
         ({"method": "zero_grad", "quantile": 0.35, **ALONE}, 2),
+        ({"method": "sora", **ALONE}, 2),
+        ({"method": "sora", **MIXED}, 3),
         ({"method": "free_at", "replays": 8}, 8),
         ({"method": "pgd_at", "iterations": 40, "step_divisor": 30, **ALONE}, 41),
         ({"method": "trades", "iterations": 40, "step_divisor": 30, "beta": 1}, 42),

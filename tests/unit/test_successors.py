@@ -86,3 +86,21 @@ def test_free_at_moves_weights_and_the_perturbations_of_a_minibatch_s_places_by_
             step = clip(delta[: len(x)] + EPSILON * gradient.sign(), -EPSILON, EPSILON)
             delta = torch.cat([clip(step, -x, 1 - x), delta[len(x) :]])
     assert delta.abs().max() == EPSILON
+
+
+@BOTH
+def test_sora_s_step_follows_the_agreement_of_the_gradients_before_and_after_it(trained_on: str) -> None:
+    side = Literally({"method": "sora", "trained_on": trained_on})
+    v, steps = 0.99, []
+    for _, index in side.minibatches():
+        x, y = side.x[index], side.y[index]
+        assert side.kept("agreement").item() == pytest.approx(v, rel=1e-12)
+        start = clip(x + side.noise(x, EPSILON), 0, 1)
+        g = side.gradient(start, y)
+        steps.append(2 * EPSILON * min(1, 0.02 / (1 - v)))
+        x_adv = clip(start + steps[-1] * side.random.uniform(x) * g.sign(), 0, 1)
+        h = side.gradient(x_adv, y)
+        agreed = [((a.sign() * b).sum() / a.abs().sum()).item() for a, b in zip(g, h, strict=True)]
+        v = max(-1, min(1, 0.95 * v + 0.05 * sum(agreed) / len(agreed)))
+        side.descend(side.loss(x, x_adv, y, trained_on))
+    assert steps[0] == 2 * EPSILON > steps[-1]
