@@ -39,6 +39,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "trades": {"defense": {"method": "trades", "iterations": 2, "step_divisor": 4, "beta": 1}},
     "free_at": {"defense": {"method": "free_at", "replays": 2}},
     "sora": {"defense": {"method": "sora", **ALONE}},
+    "atta": {"defense": {"method": "atta", "step_divisor": 30, "reset_epochs": 2, "start_noise": 0.001, **ALONE}},
     "proposed by sgd": {"defense": PROPOSED, "optimiser": "sgd", "momentum": 0.9, "learning_rate": 0.1, **VARYING},
 }
 PLAN = Plan(

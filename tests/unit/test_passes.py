@@ -30,6 +30,7 @@ PREDICTED = {"labels": "predicted"}
         ({"method": "zero_grad", "quantile": 0.35, **ALONE}, 2),
         ({"method": "sora", **ALONE}, 2),
         ({"method": "sora", **MIXED}, 3),
+        ({"method": "atta", "step_divisor": 30, "reset_epochs": 2, "start_noise": 0.001, **ALONE}, 2),
         ({"method": "free_at", "replays": 8}, 8),
         ({"method": "pgd_at", "iterations": 40, "step_divisor": 30, **ALONE}, 41),
         ({"method": "trades", "iterations": 40, "step_divisor": 30, "beta": 1}, 42),

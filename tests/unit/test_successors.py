@@ -3,7 +3,10 @@
 import pytest
 import torch
 
+from advtrain.data.examples import Examples
+from advtrain.training.run import train
 from literally import EPSILON, Literally, clip, kl, projected
+from trainings import MIXED, assert_same_bits, plan
 
 BOTH = pytest.mark.parametrize("trained_on", ["adversarial", "mixture"])
 
@@ -104,3 +107,26 @@ def test_sora_s_step_follows_the_agreement_of_the_gradients_before_and_after_it(
         v = max(-1, min(1, 0.95 * v + 0.05 * sum(agreed) / len(agreed)))
         side.descend(side.loss(x, x_adv, y, trained_on))
     assert steps[0] == 2 * EPSILON > steps[-1]
+
+
+@BOTH
+def test_atta_takes_one_small_step_an_epoch_from_its_noisy_start_until_a_reset(trained_on: str) -> None:
+    settings = {"step_divisor": 30, "reset_epochs": 2, "start_noise": 0.001, "trained_on": trained_on}
+    side, resets = Literally({"method": "atta", **settings}), set()
+    for epoch, index in side.minibatches():
+        if epoch not in resets and epoch % 2 == 0:
+            resets.add(epoch)
+            x_adv = side.x + 0.001 * side.random.normal(side.x)
+        x, y = side.x[index], side.y[index]
+        assert torch.allclose(side.kept("x_adv"), x_adv, rtol=0, atol=1e-12)
+        x_adv[index] = projected(x_adv[index] + EPSILON / 30 * side.gradient(x_adv[index], y).sign(), x)
+        side.descend(side.loss(x, x_adv[index], y, trained_on))
+    assert resets == {0, 2}
+    assert (x_adv - side.x).abs().max() < EPSILON / 30 + 0.01
+
+
+def test_atta_with_the_paper_s_settings_is_proposed(examples: Examples) -> None:
+    paper = {"step_divisor": 10, "reset_epochs": 2}
+    proposed = {"method": "proposed", "labels": "ground_truth", **paper}
+    atta = {"method": "atta", "start_noise": 0, **MIXED, **paper}
+    assert_same_bits(*(train(plan("", defense=defense), examples) for defense in (proposed, atta)))

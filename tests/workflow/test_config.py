@@ -96,7 +96,7 @@ def external(**changes: Any) -> dict:
         ({"datasets": {"mnist\n": CONFIG["datasets"]["mnist"]}}, "datasets", r"mnist\n"),
         ({"defenses": {"atda": {"title": "A\nB"}}}, "defenses.atda.title", r"A\nB"),
         ({"defenses": {"atda": {"title": "Proposed"}}}, "defenses", "Proposed"),
-        ({"defenses": {"atda": {"training": {"method": "adta"}}}}, "defenses.atda.training.method", "atda"),
+        ({"defenses": {"atda": {"training": {"method": "atd"}}}}, "defenses.atda.training.method", "atda"),
         ({"defenses": {"proposed": {"training": {"reset_epoch": 5}}}}, "defenses.proposed.training", "reset_epochs"),
         ({"defenses": {"proposed": {"training": {"learning_rat": 1}}}}, "defenses.proposed.training", "learning_rate"),
         ({"defenses": {"proposed": {"training": {"batch_size": 0}}}}, "defenses.proposed.training.batch_size", "0"),
