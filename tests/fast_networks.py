@@ -31,7 +31,9 @@ def distance(a: Tensor, b: Tensor) -> float:
 
 
 def gradients(seen: nn.Module, network: nn.Module, x: Tensor, y: Tensor, dtype: torch.dtype) -> list[Tensor]:
-    """Logits, and the gradients of the mean loss with respect to images and weights."""
+    """Logits, and the gradients of the mean loss with respect to images, as for an attack, then to images and weights."""
     x = x.to(dtype).requires_grad_()
     logits = seen(x)
-    return [logits, *torch.autograd.grad(cross_entropy(logits, y).mean(-1).sum(), [x, *network.parameters()])]
+    loss = cross_entropy(logits, y).mean(-1).sum()
+    of_images = torch.autograd.grad(loss, x, retain_graph=True)
+    return [logits, *of_images, *torch.autograd.grad(loss, [x, *network.parameters()])]

@@ -40,6 +40,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "free_at": {"defense": {"method": "free_at", "replays": 2}},
     "sora": {"defense": {"method": "sora", **ALONE}},
     "atta": {"defense": {"method": "atta", "step_divisor": 30, "reset_epochs": 2, "start_noise": 0.001, **ALONE}},
+    "fgsm_ep": {"defense": {"method": "fgsm_ep", **GUIDED}},
     "proposed by sgd": {"defense": PROPOSED, "optimiser": "sgd", "momentum": 0.9, "learning_rate": 0.1, **VARYING},
 }
 PLAN = Plan(

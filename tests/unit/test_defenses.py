@@ -208,6 +208,7 @@ def test_wrong_settings_are_refused_by_name() -> None:
         ({"method": "zero_grad", "quantile": 1.1, **ALONE}, "quantile is 1.1"),
         ({"method": "free_at", "replays": 0}, "replays is 0"),
         ({"method": "atta", "step_divisor": 30, "reset_epochs": 2, "start_noise": -1, **ALONE}, "start_noise is -1"),
+        ({"method": "fgsm_ep", "label_smoothing": 1, "regulariser": 10}, "label_smoothing is 1"),
         ({"method": "pgd_at", "iterations": 0, "step_divisor": 4, **ALONE}, "iterations is 0"),
         ({"method": "trades", "iterations": 2, "step_divisor": 4, "beta": -1}, "beta is -1"),
     ):

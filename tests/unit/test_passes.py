@@ -10,7 +10,7 @@ from advtrain.data.examples import Examples
 from advtrain.networks.plain import predict, small_cnn
 from advtrain.training.passes import counted, passes_per_image
 from advtrain.training.trainer import Trainer
-from trainings import ALONE, MIXED, PROPOSED, TRUE, plan
+from trainings import ALONE, GUIDED, MIXED, PROPOSED, TRUE, plan
 
 PREDICTED = {"labels": "predicted"}
 
@@ -32,6 +32,7 @@ PREDICTED = {"labels": "predicted"}
         ({"method": "sora", **MIXED}, 3),
         ({"method": "atta", "step_divisor": 30, "reset_epochs": 2, "start_noise": 0.001, **ALONE}, 2),
         ({"method": "free_at", "replays": 8}, 8),
+        ({"method": "fgsm_ep", **GUIDED}, (2 + 3) / 2),
         ({"method": "pgd_at", "iterations": 40, "step_divisor": 30, **ALONE}, 41),
         ({"method": "trades", "iterations": 40, "step_divisor": 30, "beta": 1}, 42),
         ({"method": "fgsm_adv", **PREDICTED}, 3.5),

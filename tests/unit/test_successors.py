@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from torch import Tensor
 
 from advtrain.data.examples import Examples
 from advtrain.training.run import train
 from literally import EPSILON, Literally, clip, kl, projected
-from trainings import MIXED, assert_same_bits, plan
+from trainings import GUIDED, MIXED, assert_same_bits, plan
 
 BOTH = pytest.mark.parametrize("trained_on", ["adversarial", "mixture"])
 
@@ -130,3 +131,29 @@ def test_atta_with_the_paper_s_settings_is_proposed(examples: Examples) -> None:
     proposed = {"method": "proposed", "labels": "ground_truth", **paper}
     atta = {"method": "atta", "start_noise": 0, **MIXED, **paper}
     assert_same_bits(*(train(plan("", defense=defense), examples) for defense in (proposed, atta)))
+
+
+def look(side: Literally, start: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits at the start, to be differentiated again, and the gradient of their smoothed loss."""
+    start = start.clone().requires_grad_()
+    logits = side.network(start)
+    (gradient,) = torch.autograd.grad(side.smoothed(logits, y).sum(), start, retain_graph=True)
+    return logits, gradient
+
+
+def corners(side: Literally) -> Tensor:
+    return side.x + EPSILON * side.noise(side.x, 1).sign()
+
+
+def test_fgsm_ep_steps_from_where_the_last_epoch_s_step_ended_and_keeps_the_logits_near() -> None:
+    side = Literally({"method": "fgsm_ep", **GUIDED})
+    for epoch, index in side.minibatches():
+        if epoch == 0 and len(index) == 4:
+            carried = corners(side)
+            assert carried.min() < 0
+        x, y = side.x[index], side.y[index]
+        assert torch.allclose(side.kept("x_adv"), carried, rtol=0, atol=1e-12)
+        before, gradient = look(side, carried[index], y)
+        carried[index] = projected(carried[index] + EPSILON * gradient.sign(), x)
+        after = side.network(carried[index])
+        side.descend(side.smoothed(after, y).mean() + 10 * ((after - before) ** 2).sum() / after.numel())
