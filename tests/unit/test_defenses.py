@@ -21,7 +21,7 @@ from advtrain.defenses.proposed import Proposed
 from advtrain.networks.plain import initialise, small_cnn
 from advtrain.system.errors import InputError
 from agreement import agree, largest_difference
-from trainings import ALONE, RECIPES, TRUE
+from trainings import ALONE, GUIDED, RECIPES, TRUE
 
 EPSILON = 0.3
 N = 12
@@ -209,6 +209,8 @@ def test_wrong_settings_are_refused_by_name() -> None:
         ({"method": "free_at", "replays": 0}, "replays is 0"),
         ({"method": "atta", "step_divisor": 30, "reset_epochs": 2, "start_noise": -1, **ALONE}, "start_noise is -1"),
         ({"method": "fgsm_ep", "label_smoothing": 1, "regulariser": 10}, "label_smoothing is 1"),
+        ({"method": "fgsm_mep", **GUIDED, "decay": 1, "redraw_epochs": 2}, "decay is 1"),
+        ({"method": "fgsm_mep", **GUIDED, "decay": 0.3, "redraw_epochs": 0}, "redraw_epochs is 0"),
         ({"method": "pgd_at", "iterations": 0, "step_divisor": 4, **ALONE}, "iterations is 0"),
         ({"method": "trades", "iterations": 2, "step_divisor": 4, "beta": -1}, "beta is -1"),
     ):

@@ -157,3 +157,22 @@ def test_fgsm_ep_steps_from_where_the_last_epoch_s_step_ended_and_keeps_the_logi
         carried[index] = projected(carried[index] + EPSILON * gradient.sign(), x)
         after = side.network(carried[index])
         side.descend(side.smoothed(after, y).mean() + 10 * ((after - before) ** 2).sum() / after.numel())
+
+
+def test_fgsm_mep_carries_along_the_momentum_and_starts_both_anew() -> None:
+    side = Literally({"method": "fgsm_mep", **GUIDED, "decay": 0.3, "redraw_epochs": 2})
+    apart = False
+    for epoch, index in side.minibatches():
+        if epoch % 2 == 0 and len(index) == 4:
+            carried, momentum = corners(side), torch.zeros_like(side.x)
+        x, y, start = side.x[index], side.y[index], carried[index]
+        assert torch.allclose(side.kept("x_adv"), carried, rtol=0, atol=1e-12)
+        assert torch.allclose(side.kept("momentum"), momentum, rtol=0, atol=1e-12)
+        before, gradient = look(side, start, y)
+        momentum[index] = gradient / gradient.abs().sum() + 0.3 * momentum[index]
+        carried[index] = projected(start + EPSILON * momentum[index].sign(), x)
+        x_adv = projected(start + EPSILON * gradient.sign(), x)
+        apart |= not torch.equal(carried[index], x_adv)
+        after = side.network(x_adv)
+        side.descend(side.smoothed(after, y).mean() + 10 * ((after - before) ** 2).sum() / after.numel())
+    assert apart
