@@ -42,6 +42,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "atta": {"defense": {"method": "atta", "step_divisor": 30, "reset_epochs": 2, "start_noise": 0.001, **ALONE}},
     "fgsm_ep": {"defense": {"method": "fgsm_ep", **GUIDED}},
     "fgsm_mep": {"defense": {"method": "fgsm_mep", **GUIDED, "decay": 0.3, "redraw_epochs": 2}},
+    "fgsm_pco": {"defense": {"method": "fgsm_pco", **GUIDED}},
     "proposed by sgd": {"defense": PROPOSED, "optimiser": "sgd", "momentum": 0.9, "learning_rate": 0.1, **VARYING},
 }
 PLAN = Plan(

@@ -209,6 +209,7 @@ def test_wrong_settings_are_refused_by_name() -> None:
         ({"method": "free_at", "replays": 0}, "replays is 0"),
         ({"method": "atta", "step_divisor": 30, "reset_epochs": 2, "start_noise": -1, **ALONE}, "start_noise is -1"),
         ({"method": "fgsm_ep", "label_smoothing": 1, "regulariser": 10}, "label_smoothing is 1"),
+        ({"method": "fgsm_pco", "label_smoothing": 0, "regulariser": -1}, "regulariser is -1"),
         ({"method": "fgsm_mep", **GUIDED, "decay": 1, "redraw_epochs": 2}, "decay is 1"),
         ({"method": "fgsm_mep", **GUIDED, "decay": 0.3, "redraw_epochs": 0}, "redraw_epochs is 0"),
         ({"method": "pgd_at", "iterations": 0, "step_divisor": 4, **ALONE}, "iterations is 0"),

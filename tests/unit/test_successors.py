@@ -176,3 +176,20 @@ def test_fgsm_mep_carries_along_the_momentum_and_starts_both_anew() -> None:
         after = side.network(x_adv)
         side.descend(side.smoothed(after, y).mean() + 10 * ((after - before) ** 2).sum() / after.numel())
     assert apart
+
+
+def test_fgsm_pco_trains_between_start_and_step_by_how_unsure_it_is_at_the_start() -> None:
+    side = Literally({"method": "fgsm_pco", **GUIDED})
+    for epoch, index in side.minibatches():
+        if epoch == 0 and len(index) == 4:
+            carried = corners(side)
+        x, y, start = side.x[index], side.y[index], carried[index]
+        assert torch.allclose(side.kept("x_adv"), carried, rtol=0, atol=1e-12)
+        before, gradient = look(side, start, y)
+        carried[index] = projected(start + EPSILON * gradient.sign(), x)
+        unsure = [1 - torch.softmax(logits, 0)[label] for logits, label in zip(before, y, strict=True)]
+        far = x + 1.5 * (carried[index] - x)
+        fused = side.network(torch.stack([c * a + (1 - c) * b for c, a, b in zip(unsure, start, far, strict=True)]))
+        after = side.network(carried[index])
+        changes = [((after - other) ** 2).sum() / after.numel() for other in (before, fused)]
+        side.descend(side.smoothed(fused, y).mean() + 10 * abs(changes[0] - changes[1]))
