@@ -37,6 +37,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "zero_grad": {"defense": {"method": "zero_grad", "quantile": 0.35, **ALONE}},
     "pgd_at": {"defense": {"method": "pgd_at", "iterations": 2, "step_divisor": 4, **ALONE}},
     "trades": {"defense": {"method": "trades", "iterations": 2, "step_divisor": 4, "beta": 1}},
+    "grad_align": {"defense": {"method": "grad_align", "alignment": 0.2, **ALONE}},
     "free_at": {"defense": {"method": "free_at", "replays": 2}},
     "sora": {"defense": {"method": "sora", **ALONE}},
     "atta": {"defense": {"method": "atta", "step_divisor": 30, "reset_epochs": 2, "start_noise": 0.001, **ALONE}},

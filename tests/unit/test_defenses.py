@@ -206,6 +206,7 @@ def test_wrong_settings_are_refused_by_name() -> None:
         ({"method": "fast_at", "step_factor": 0, **ALONE}, "step_factor is 0"),
         ({"method": "n_fgsm", "noise_factor": -1, **ALONE}, "noise_factor is -1"),
         ({"method": "zero_grad", "quantile": 1.1, **ALONE}, "quantile is 1.1"),
+        ({"method": "grad_align", "alignment": -1, **ALONE}, "alignment is -1"),
         ({"method": "free_at", "replays": 0}, "replays is 0"),
         ({"method": "atta", "step_divisor": 30, "reset_epochs": 2, "start_noise": -1, **ALONE}, "start_noise is -1"),
         ({"method": "fgsm_ep", "label_smoothing": 1, "regulariser": 10}, "label_smoothing is 1"),

@@ -10,6 +10,8 @@ from advtrain.fast.cpu import frozen
 from advtrain.fast.products import Products
 from advtrain.networks.ensemble import Ensemble, per_seed
 from advtrain.networks.plain import NETWORKS, initialise, new_network
+from advtrain.system.randomness import SeededRandom
+from advtrain.training.noisy_zeros import NoisyZeros
 
 
 def network_of(name: str, seed: int = 0) -> nn.Sequential:
@@ -105,6 +107,25 @@ def test_a_network_computed_by_the_kernels_is_trained_by_theirs_and_any_other_by
     assert choice.adam(network[:2]) is choice.adam(network.double()) is torch.optim.Adam
     monkeypatch.setattr(choice, "device_of", lambda model: "cpu")
     assert choice.adam(new_network("small_cnn")) is torch.optim.Adam
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_loss_with_a_gradient_in_it_has_that_of_float64_whatever_the_form_in_training(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GradAlign's penalty, where the kernels know no second derivative."""
+    pytest.importorskip("triton", reason="Triton is not installed, as on a system other than Linux")
+    network = network_of(name).float()
+    x, y = torch.rand(2, 1, 28, 28).requires_grad_(), torch.tensor([1, 2])
+
+    def of_a_gradient(model: nn.Module, x: Tensor) -> Tensor:
+        (gradient,) = torch.autograd.grad(cross_entropy(model(x), y).sum(), x, create_graph=True)
+        return torch.autograd.grad(gradient.square().sum(), network[0].weight)[0]
+
+    monkeypatch.setattr(choice, "device_of", lambda model: "cuda")
+    noisy = NoisyZeros(choice.in_training(network), SeededRandom([1], torch.device("cpu")))
+    found = of_a_gradient(choice.twice_differentiable(noisy), x)
+    torch.testing.assert_close(found, of_a_gradient(network.double(), x.double()).float(), rtol=1e-4, atol=1e-5)
 
 
 def test_an_unknown_network_is_left_as_it_is_and_that_its_zeros_are_not_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

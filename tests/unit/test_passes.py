@@ -35,6 +35,7 @@ PREDICTED = {"labels": "predicted"}
         ({"method": "fgsm_ep", **GUIDED}, (2 + 3) / 2),
         ({"method": "fgsm_mep", **GUIDED, "decay": 0.3, "redraw_epochs": 2}, (2 + 3) / 2),
         ({"method": "fgsm_pco", **GUIDED}, (3 + 4) / 2),
+        ({"method": "grad_align", "alignment": 0.2, **ALONE}, (3 + 4) / 2),
         ({"method": "pgd_at", "iterations": 40, "step_divisor": 30, **ALONE}, 41),
         ({"method": "trades", "iterations": 40, "step_divisor": 30, "beta": 1}, 42),
         ({"method": "fgsm_adv", **PREDICTED}, 3.5),

@@ -76,6 +76,19 @@ def test_trades_leads_away_from_the_clean_output_and_trains_towards_it() -> None
         side.descend(side.cross_entropy(x, y).mean() + 6 * kl(side.network(x), side.network(x_adv)).mean())
 
 
+@BOTH
+def test_grad_align_turns_the_gradient_nearby_towards_that_of_the_image(trained_on: str) -> None:
+    side = Literally({"method": "grad_align", "alignment": 0.5, "trained_on": trained_on})
+    for _, index in side.minibatches():
+        x, y = side.x[index], side.y[index]
+        g = side.gradient(x, y)
+        near = (x + side.noise(x, EPSILON)).requires_grad_()
+        (h,) = torch.autograd.grad(side.cross_entropy(near, y).sum(), near, create_graph=True)
+        cosines = [(a * b).sum() / (a.square().sum() * b.square().sum()).sqrt() for a, b in zip(g, h, strict=True)]
+        fgsm = side.loss(x, projected(x + EPSILON * g.sign(), x), y, trained_on)
+        side.descend(fgsm + 0.5 * (1 - torch.stack(cosines)).mean())
+
+
 def test_free_at_moves_weights_and_the_perturbations_of_a_minibatch_s_places_by_one_gradient() -> None:
     side = Literally({"method": "free_at", "replays": 3})
     delta = torch.zeros(4, 1, 28, 28, dtype=torch.float64)

@@ -8,6 +8,7 @@ from torch.autograd.function import once_differentiable
 
 from advtrain.fast.attack_kernels import Tiles, Weights, load_images, store_images
 from advtrain.fast.form import Climber, Form
+from advtrain.fast.products import Products
 from advtrain.networks.ensemble import Ensemble
 
 Tensors = tuple[Tensor, ...]
@@ -64,6 +65,10 @@ class ByKernels(Form):
     def frozen(self) -> Form:
         """For an attack."""
         return Frozen(self.kernels, Weights(*(weight.detach() for weight in self.weights())))
+
+    def twice_differentiable(self) -> nn.Module:
+        """By matrix products: the kernels know first derivatives alone."""
+        return Products(*self.network)
 
 
 class Frozen(Climber):

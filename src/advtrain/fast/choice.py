@@ -75,6 +75,11 @@ def frozen(model: nn.Module) -> nn.Module:
     return form.frozen() if isinstance(form, Form) else cpu.frozen(model)
 
 
+def twice_differentiable(model: nn.Module) -> nn.Module:
+    """`model` in training, a form or the plain network, as a loss sees it that has a gradient in it."""
+    return model.twice_differentiable() if isinstance(model, Form) else model
+
+
 def device_of(model: nn.Module) -> str:
     """Kind of device that a model's weights are on; `cpu` where it has none of its own, as a form that was chosen already."""
     weight = next(model.parameters(), None)

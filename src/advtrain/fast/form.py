@@ -10,6 +10,10 @@ class Form(nn.Module):
         """The form for an attack, with the weights as they are now."""
         return self
 
+    def twice_differentiable(self) -> nn.Module:
+        """The form for a loss that has a gradient in it."""
+        return self
+
 
 class Climber(Form):
     """A form that takes an attack's steps on the cross-entropy itself."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from advtrain.fast.choice import frozen
+from advtrain.fast.choice import frozen, twice_differentiable
 from advtrain.fast.form import Form
 from advtrain.system.randomness import SeededRandom
 
@@ -30,6 +30,10 @@ class NoisyZeros(Form):
     def frozen(self) -> Form:
         """For an attack."""
         return NoisyZeros(frozen(self.network), self.random)
+
+    def twice_differentiable(self) -> nn.Module:
+        """Without noise: a sign has no derivative."""
+        return twice_differentiable(self.network)
 
 
 class _Noise(torch.autograd.Function):
