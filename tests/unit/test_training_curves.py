@@ -7,7 +7,7 @@ import pytest
 from matplotlib import colors
 from matplotlib.figure import Figure
 
-from advtrain.report.style import CURVE_COLOURS
+from advtrain.report.style import CURVE_COLOURS, styles
 from advtrain.report.training_curves import histories_figure
 from evaluated import DATASETS, labels_of
 
@@ -70,3 +70,8 @@ def test_each_defense_has_another_marker_and_the_colour_that_figure_1_gives_it()
         assert colors.same_color(handle.get_color(), colour)
     lines = figure.axes[0].lines[: len(LABELS.defenses)]
     assert len({line.get_marker() for line in lines}) == len(LABELS.defenses), "grey is enough to tell them apart"
+
+
+def test_thirty_classifiers_have_a_style_of_their_own_each() -> None:
+    looks = {(tuple(style["color"]), style["marker"]) for _, style in styles({str(n): str(n) for n in range(30)})}
+    assert len(looks) == 30

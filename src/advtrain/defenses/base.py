@@ -102,7 +102,7 @@ class Carrying(Defense):
         self.reset_epochs = reset_epochs
 
     def start_training(self, x: Tensor) -> None:
-        """Make room for the examples, [n, 1, 28, 28]."""
+        """Make room for the examples, [n, C, H, W]."""
         self.x = x
         self.x_adv = x.clone()
 
@@ -116,7 +116,7 @@ class Carrying(Defense):
         self.x_adv.copy_(self.x)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The carried examples, [n, 1, 28, 28]."""
+        """The carried examples, [n, C, H, W]."""
         return {"x_adv": self.x_adv}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
@@ -140,7 +140,7 @@ def trained(network: nn.Module, x: Tensor, x_adv: Tensor, y: Tensor, trained_on:
 
 
 def watched(x_adv: Tensor, see: Callable[[Tensor], None]) -> Tensor:
-    """The images x_adv [B, 1, 28, 28] to train on; `see` gets their gradient from the update's own backward pass, for free."""
+    """The images x_adv [B, C, H, W] to train on; `see` gets their gradient from the update's own backward pass, for free."""
     x_adv = x_adv.detach().requires_grad_()
     x_adv.register_hook(see)
     return x_adv

@@ -49,7 +49,7 @@ class FgsmEp(Carrying):
         return self.guided(network, x_adv, y, before)
 
     def look(self, network: nn.Module, start: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits [B, K] at the start, with their graph, and the gradient of their loss [B, 1, 28, 28]."""
+        """Logits [B, K] at the start, with their graph, and the gradient of their loss [B, C, H, W]."""
         start = start.detach().requires_grad_()
         logits = network(start)
         loss = smoothed_cross_entropy(logits, y, self.label_smoothing).sum()

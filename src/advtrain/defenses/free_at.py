@@ -31,7 +31,7 @@ class FreeAt(Defense):
         self.replays = replays
 
     def start_training(self, x: Tensor) -> None:
-        """The perturbations [B, 1, 28, 28] start at zero."""
+        """The perturbations [B, C, H, W] start at zero."""
         self.delta = x.new_zeros(*x.shape[:-4], self.batch_size, *x.shape[-3:])
 
     def outcome(self, network: nn.Module, x: Tensor, y: Tensor, index: Tensor) -> Outcome:
@@ -41,11 +41,11 @@ class FreeAt(Defense):
         return Outcome(cross_entropy(logits, y).mean(-1), None, logits)
 
     def move(self, delta: Tensor, x: Tensor, gradient: Tensor) -> None:
-        """A step of epsilon along the gradient's sign, in place; all [B, 1, 28, 28]."""
+        """A step of epsilon along the gradient's sign, in place; all [B, C, H, W]."""
         delta.copy_((delta + self.epsilon * gradient.sign()).clamp(-self.epsilon, self.epsilon).clamp(-x, 1 - x))
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The perturbations, [B, 1, 28, 28]."""
+        """The perturbations, [B, C, H, W]."""
         return {"delta": self.delta}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:

@@ -50,9 +50,10 @@ def legend_below(figure: Figure, columns: int, handles: Sequence[Any] | None = N
 
 
 def styles(titles: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Name, and label, colour and marker of each defense, the same in every figure."""
-    for (name, title), colour, marker in zip(titles.items(), itertools.cycle(CURVE_COLOURS), MARKERS, strict=False):
-        yield name, {"label": escape_mathtext(title), "color": colour, "marker": marker}
+    """Name, and label, colour and marker of each defense, the same in every figure; beyond ten colours come with other markers."""
+    for place, (name, title) in enumerate(titles.items()):
+        marker = MARKERS[(place + place // len(CURVE_COLOURS)) % len(MARKERS)]
+        yield name, {"label": escape_mathtext(title), "color": CURVE_COLOURS[place % len(CURVE_COLOURS)], "marker": marker}
 
 
 def bar_styles(families: Mapping[str, str]) -> dict[str, dict[str, Any]]:
