@@ -1,6 +1,5 @@
 """How every figure looks and is saved. Colours are safe for colour-blind readers; markers and hatches tell in grey."""
 
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -50,7 +49,7 @@ def legend_below(figure: Figure, columns: int, handles: Sequence[Any] | None = N
 
 
 def styles(titles: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Name, and label, colour and marker of each defense, the same in every figure; beyond ten colours come with other markers."""
+    """Name, and label, colour and marker of each defense, the same in every figure; of more than ten some share colours."""
     for place, (name, title) in enumerate(titles.items()):
         marker = MARKERS[(place + place // len(CURVE_COLOURS)) % len(MARKERS)]
         yield name, {"label": escape_mathtext(title), "color": CURVE_COLOURS[place % len(CURVE_COLOURS)], "marker": marker}
