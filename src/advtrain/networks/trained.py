@@ -55,7 +55,19 @@ def networks_of(trained: Mapping[str, Any], data: Examples) -> dict[int, nn.Modu
     """The networks in a `content`, by seed, on the device of the images that they are for.
 
     Raises:
-        InputError: a network is unknown, has changed since or does not fit the images, or a weight is NaN or infinite.
+        InputError: as `rebuilt`; or a network does not fit the images.
+    """
+    networks = rebuilt(trained)
+    for network in networks.values():
+        check_fits(network, trained["network"], data)
+    return {seed: network.to(data.x.device) for seed, network in networks.items()}
+
+
+def rebuilt(trained: Mapping[str, Any]) -> dict[int, nn.Module]:
+    """The networks in a `content`, by seed, on the CPU.
+
+    Raises:
+        InputError: a network is unknown or has changed since, or a weight is NaN or infinite.
     """
     name: str = trained["network"]
     if trained.get("source", "") != source_digest(name):
@@ -69,6 +81,14 @@ def networks_of(trained: Mapping[str, Any], data: Examples) -> dict[int, nn.Modu
         network.load_state_dict(weights)
         if normalised := trained.get("normalised"):
             network = Normalised(network, torch.tensor(normalised["mean"]), torch.tensor(normalised["std"]))
-        check_fits(network, name, data)
-        networks[int(seed)] = network.to(data.x.device)
+        networks[int(seed)] = network
     return networks
+
+
+def load_network(cell: Path, seed: int) -> nn.Module:
+    """The network of a cell `{results}/{dataset}/{defense}` and a seed, in evaluation mode; raises as `advtrain.load`."""
+    model = cell.parent.parent / "models" / cell.parent.name / f"{cell.name}.pt"
+    networks = rebuilt(checkpoint.load(model))
+    if seed not in networks:
+        raise InputError(f"{cell}: seed {seed} was not trained; there are {', '.join(map(str, networks))}")
+    return networks[seed].eval()
