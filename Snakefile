@@ -36,7 +36,7 @@ rule all:
         histories=HISTORIES,
         audit=multiext("<results>/audit", ".parquet", ".md", ".html"),
         table=multiext("<results>/table1", ".parquet", ".csv", ".md", ".tex", ".html"),
-        headline="<results>/headline.md",
+        headline=multiext("<results>/headline", ".md", ".html"),
         against_paper=multiext("<results>/against_paper", ".parquet", ".md", ".html"),
         differences=multiext("<results>/differences", ".parquet", ".md", ".html"),
         claims=multiext("<results>/claims", ".parquet", ".md", ".html"),

@@ -1,9 +1,9 @@
 """The tables and figures.
 
 Input: the evaluations of all cells, the timing, the training histories, and the audit, whose failures Table I marks.
-Output: <results>/table1.parquet, .csv, .md, .tex, .html; <results>/headline.md; <results>/against_paper, differences, claims,
-overfitting, cost as .parquet, .md, .html; <results>/figure1, figure2, table1_bars, pareto, histories as .svg, .pdf, .png;
-<results>/pareto.parquet.
+Output: <results>/table1.parquet, .csv, .md, .tex, .html; <results>/headline.md, .html; <results>/against_paper, differences,
+claims, overfitting, cost as .parquet, .md, .html; <results>/figure1, figure2, table1_bars, pareto, histories as .svg, .pdf,
+.png; <results>/pareto.parquet.
 
 The rule table1 is the pattern of every rule that makes tables or figures: its script gets an option for each named input and
 output.
@@ -43,6 +43,7 @@ use rule table1 as headline with:
         table="<results>/table1.parquet",
     output:
         "<results>/headline.md",
+        reported("headline.html", "The paper", "In short"),
     log:
         "<results>/logs/headline.log",
 

@@ -25,7 +25,7 @@ def read(run: Workspace, name: str) -> pd.DataFrame:
 
 
 def test_every_file_of_the_design_is_there(finished_run: Workspace) -> None:
-    expected = ["timing.parquet", "timing_blocks.parquet", "pareto.parquet", "headline.md"]
+    expected = ["timing.parquet", "timing_blocks.parquet", "pareto.parquet", "headline.md", "headline.html"]
     expected += [f"table1.{kind}" for kind in ("parquet", "csv", "md", "tex", "html")]
     expected += [f"{name}.{kind}" for name in PAGES for kind in ("parquet", "md", "html")]
     expected += [f"{name}.{kind}" for name in PICTURES for kind in ("svg", "pdf", "png")]

@@ -102,6 +102,36 @@ def test_the_first_page_says_what_run_it_is_and_lists_each_category(page: Page, 
 
 
 @in_chromium
+def test_the_first_page_opens_on_the_table_and_the_picture_of_robustness_and_price(page: Page) -> None:
+    top = page.locator("#app .prose h1").bounding_box()
+    assert top is not None
+    assert top["y"] >= 0, "it can be scrolled to"
+    table, picture = page.locator("#app .prose table"), page.locator("#app .prose img")
+    for entry in TITLES["defenses"].values():
+        assert entry["title"] in table.inner_text()
+    assert picture.evaluate("picture => picture.decode().then(() => picture.naturalWidth)") > 0
+    for shown in (table, picture):
+        box = shown.bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= WIDTH
+        assert box["y"] < 900, "within the first screen"
+
+
+@in_chromium
+def test_each_table_fits_its_width(page: Page, own_run: Workspace) -> None:
+    """That of a page in a report, in a window of 1,024 pixels."""
+    page.set_viewport_size({"width": 750, "height": 900})
+    pages = sorted(own_run.results.rglob("*.html"))
+    assert len(pages) >= 9
+    for file in pages:
+        page.goto(file.as_uri())
+        widest = page.evaluate(
+            "Math.max(...[...document.querySelectorAll('table')].map(table => table.getBoundingClientRect().right))"
+        )
+        assert widest <= 750, file.name
+
+
+@in_chromium
 def test_each_picture_is_shown_whole_and_pages_with_all_their_numbers(
     page: Page, results: dict[str, dict[str, Any]], own_run: Workspace
 ) -> None:

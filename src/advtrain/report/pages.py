@@ -16,6 +16,7 @@ body { font-family: sans-serif; margin: 1.5em; color: #222; }
 p { max-width: 60em; line-height: 1.4; }
 table { border-collapse: collapse; margin: 0.8em 0 1.6em; font-size: 0.92em; }
 th, td { padding: 0.35em 0.7em; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; }
+tbody th { min-width: 6em; overflow-wrap: anywhere; }
 .fail { background: #f9d9d3; } .warn { background: #fcf0c8; } .pass { background: #e2f1e1; }
 """
 
@@ -69,9 +70,10 @@ def _escape_markdown(text: str) -> str:
 
 
 def to_html(title: str, sections: Sequence[Section]) -> str:
-    """A page of HTML that needs no other file; cells that begin with a verdict's sign have its colour."""
+    """A page of HTML that needs no other file, as `to_markdown`; cells that begin with a verdict's sign have its colour."""
     head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style>'
-    parts = ["<!doctype html>", '<html lang="en">', f"<head>{head}</head>", "<body>", f"<h1>{escape(title)}</h1>"]
+    parts = ["<!doctype html>", '<html lang="en">', f"<head>{head}</head>", "<body>"]
+    parts += [f"<h1>{escape(title)}</h1>"] if title else []
     for section in sections:
         parts += [f"<h2>{escape(section.heading)}</h2>"] if section.heading else []
         parts += [f"<p>{escape(paragraph)}</p>" for paragraph in section.text.split("\n\n") if paragraph]
