@@ -100,10 +100,11 @@ def test_the_settings_of_a_method_are_those_that_it_or_what_it_extends_is_made_w
     (copy / METHODS / "first.py").write_text(extends.format("proposed", "Proposed"))
     (copy / METHODS / "second.py").write_text(extends.format("first", "Mine"))
     (copy / METHODS / "third.py").write_text(extends.format("second", "Mine") + own)
+    (copy / METHODS / "fourth.py").write_text(extends.format("second", "Mine") + own.replace("*, ", ""))
     for recipe in RECIPES.values():
         made = type(registry.create(recipe["defense"], epsilon=0.3))
         assert settings_of(recipe["defense"]["method"]) == inspect.signature(made).parameters.keys() - {"epsilon"}
     code = code_of(copy)
     assert code.settings_of("first") == code.settings_of("second") == settings_of("proposed")
-    assert code.settings_of("third") == {"decay"}
+    assert code.settings_of("third") == code.settings_of("fourth") == {"decay"}
     assert {f"{METHODS}/{method}.py" for method in ("first", "proposed")} <= set(code.source_files("train", "second"))

@@ -53,7 +53,7 @@ def settings_of(method: str) -> set[str]:
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.bases]
     for node in (node for defense in classes for node in defense.body):
         if isinstance(node, ast.FunctionDef) and node.name == "__init__":
-            return {argument.arg for argument in node.args.kwonlyargs} - {"epsilon"}
+            return {argument.arg for argument in [*node.args.args[1:], *node.args.kwonlyargs]} - {"epsilon"}
     extended = {base.id for defense in classes for base in defense.bases if isinstance(base, ast.Name)} - {"Defense"}
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and extended & {alias.name for alias in node.names}:
