@@ -5,8 +5,6 @@ from snakemake.utils import min_version
 min_version("9.27.0")
 
 
-configfile: "config/config.yaml"
-
 
 report: "report/workflow.rst"
 

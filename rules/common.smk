@@ -172,12 +172,17 @@ def unrecorded(value):
     return lambda wildcards, resources: value
 
 
+def from_here(file):
+    """The path of one of this workflow's own files, from the folder in which Snakemake runs."""
+    return os.path.relpath(ROOT / file)
+
+
 def code(script, *methods, networks=()):
     """The script and the source files that decide what it computes: an edit to one reruns its rule, to another does not.
 
     `methods` are the defenses that it trains; `networks` those it makes, whose files are among them if they are a user's own.
     """
-    files = ["src/{}".format(file) for file in source_files(Path(script).stem, *methods)]
+    files = [from_here("src/{}".format(file)) for file in source_files(Path(script).stem, *methods)]
     return files + sorted({own_file(network) for network in networks if own_file(network)})
 
 

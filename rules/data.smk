@@ -38,9 +38,10 @@ rule download:
     params:
         hashes=lambda wildcards: to_json(config["datasets"][wildcards.dataset]["sha256"]),
         folder=subpath(output[0], parent=True),
+        script=unrecorded(from_here("src/download.py")),
     shell:
         """
-        exec python3 src/download.py \
+        exec python3 {params.script:q} \
             --dataset {wildcards.dataset:q} \
             --hashes {params.hashes:q} \
             --local {resources.local_folder:q} \
@@ -79,9 +80,10 @@ rule import_data:
         source=lambda wildcards: to_json({key: os.path.expanduser(place) for key, place in OWN_DATA[wildcards.dataset].items()}),
         hashes=lambda wildcards: to_json(config["datasets"][wildcards.dataset].get("sha256", {})),
         folder=subpath(output[0], parent=True),
+        script=unrecorded(from_here("src/import_data.py")),
     shell:
         """
-        exec python3 src/import_data.py \
+        exec python3 {params.script:q} \
             --dataset {wildcards.dataset:q} \
             --source {params.source:q} \
             --hashes {params.hashes:q} \

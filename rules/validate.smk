@@ -1,6 +1,7 @@
 """A wrong configuration stops here, with one line for each key or value that is wrong, before any job."""
 
 import contextlib
+import copy
 import difflib
 import sys
 from pathlib import Path
@@ -8,15 +9,17 @@ from pathlib import Path
 import yaml
 from jsonschema import Draft202012Validator
 from snakemake.exceptions import WorkflowError
+from snakemake.utils import update_config
 
-SRC = Path(workflow.basedir, "src")
-sys.path.append(str(SRC))
+# This workflow's own folder, wherever Snakemake was started and whichever workflow imports this one.
+ROOT = Path(workflow.snakefile).parents[1]
+sys.path.insert(0, str(ROOT / "src"))  # before an installed advtrain, which may be another version
 
 from advtrain.defenses import methods
 from advtrain.results.code import METHODS, settings_of
 
-PAPER_SCALE = yaml.safe_load(Path(workflow.basedir, "config/config.yaml").read_text())
-SCHEMA = yaml.safe_load(Path(workflow.basedir, "config/config.schema.yaml").read_text())
+PAPER_SCALE = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+SCHEMA = yaml.safe_load((ROOT / "config/config.schema.yaml").read_text())
 
 TYPE_WORDS = {
     "integer": "an integer",
@@ -27,6 +30,13 @@ TYPE_WORDS = {
     "object": "a section with keys",
 }
 VALIDATOR = Draft202012Validator(SCHEMA)
+
+
+def complete(config):
+    """Give a configuration the keys of config/config.yaml that it does not override."""
+    whole = copy.deepcopy(PAPER_SCALE)
+    update_config(whole, config)
+    update_config(config, whole)
 
 
 def read_text_values(config):
@@ -164,6 +174,7 @@ def wrong(config):
     return lines or list(cross_key_errors(config))
 
 
+complete(config)
 read_text_values(config)
 WRONG = wrong(config)
 if WRONG:

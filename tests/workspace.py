@@ -52,7 +52,7 @@ def merged(base: dict, over: dict) -> dict:
 def load_rules(config: Any = CONFIG, *files: str) -> SimpleNamespace:
     """What validate.smk, and others of rules/ that are plain Python to their end, define for a configuration."""
     names = {
-        "workflow": SimpleNamespace(basedir=str(REPOSITORY)),
+        "workflow": SimpleNamespace(snakefile=str(REPOSITORY / "rules" / "validate.smk")),
         "config": config,
         "expand": lambda path, *_, **__: [path],
     }
