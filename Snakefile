@@ -46,3 +46,6 @@ rule all:
             figure=["figure1", "figure2", "table1_bars", "pareto", "transfer", "histories"],
             format=["svg", "pdf", "png"],
         ),
+
+
+include: "rules/targets.smk"
