@@ -269,12 +269,20 @@ PGD = {key: value for key, value in config["pgd"].items() if key != "examples"}
 TIMED = config["timing"]["dataset"] if config["timing"]["dataset"] in DATASETS else DATASETS[0]
 
 
+SECONDS_FOR_GPUS = 60  # nvidia-smi takes some on a machine with many
+
+
 def gpu_here():
     """Whether `device: auto` would find a GPU on this machine; the driver's tool alone may be there without one."""
     if platform.system() == "Darwin":
         return platform.machine() == "arm64"
-    listed = shutil.which("nvidia-smi") and subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True)
-    return bool(listed) and listed.returncode == 0 and "GPU" in listed.stdout
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1") or not shutil.which("nvidia-smi"):
+        return False
+    try:
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=SECONDS_FOR_GPUS)
+    except subprocess.TimeoutExpired:
+        raise WorkflowError("nvidia-smi does not answer; `device: cpu` or `device: cuda` says what to compute on.") from None
+    return listed.returncode == 0 and "GPU" in listed.stdout
 
 
 # Jobs ask for a GPU only where they will use one: a limit on GPUs would run CPU jobs one after the other.

@@ -4,6 +4,7 @@ import copy
 import json
 import os
 import platform
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -11,6 +12,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from snakemake.exceptions import WorkflowError
 
 from advtrain.data.idx import IDX_FILES, sha256
 from synthetic import write_synthetic_dataset
@@ -94,6 +96,8 @@ def external(**changes: Any) -> dict:
         ({"training": {"seeds": [2**64]}}, "training.seeds.0", str(2**64)),
         ({"datasets": {"mnist": {"epsilon": 76.5}}}, "datasets.mnist.epsilon", "76.5"),
         ({"datasets": {"cifar10": {**CONFIG["datasets"]["mnist"], "epsilon": None}}}, "datasets.cifar10.epsilon", ""),
+        ({"datasets": {"fmnist": None}}, "datasets.fmnist", "without: {datasets: [fmnist]}"),
+        ({"defenses": {"atda": None}}, "defenses.atda", "without: {defenses: [atda]}"),
         ({"datasets": {"mnist\n": CONFIG["datasets"]["mnist"]}}, "datasets", r"mnist\n"),
         ({"defenses": {"atda": {"title": "A\nB"}}}, "defenses.atda.title", r"A\nB"),
         ({"defenses": {"atda": {"title": "Proposed"}}}, "defenses", "Proposed"),
@@ -276,6 +280,15 @@ def test_a_choice_is_tried_where_it_changes_something_and_on_its_own_defenses() 
     assert made == {"proposed__labels", "atda__wide"}, "vanilla has no attack, ATDA has predicted labels anyway"
 
 
+def place_nvidia_smi(folder: Path, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The driver's tool, as a shell script, and every GPU visible."""
+    tool = folder / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\n{says}\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
 @pytest.mark.skipif(platform.system() != "Linux", reason="a Mac has its own GPU")
 @pytest.mark.parametrize(
     ("device", "says", "gpus", "shared"),
@@ -288,15 +301,31 @@ def test_a_choice_is_tried_where_it_changes_something_and_on_its_own_defenses() 
     ],
 )
 def test_jobs_ask_for_a_gpu_only_where_they_will_use_one(
-    device: str, says: str, gpus: int, shared: int, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    device: str, says: str, gpus: int, shared: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The driver's tool alone may be there without a GPU."""
-    tool = tmp_path / "nvidia-smi"
-    tool.write_text(f"#!/bin/sh\n{says}\n")
-    tool.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    place_nvidia_smi(tmp_path, says, monkeypatch)
     asked = rules({"device": device})
     assert (gpus, shared) == (asked.GPUS, asked.SHARED_GPU)
+
+
+@pytest.mark.skipif(platform.system() != "Linux", reason="a Mac has its own GPU")
+@pytest.mark.parametrize(("visible", "gpus"), [("", 0), ("-1", 0), ("1", 1)])
+def test_a_gpu_that_is_hidden_from_jobs_is_not_asked_for(
+    visible: str, gpus: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place_nvidia_smi(tmp_path, "echo 'GPU 0: NVIDIA H200'", monkeypatch)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert gpus == rules({"device": "auto"}).GPUS
+
+
+@pytest.mark.skipif(platform.system() != "Linux", reason="a Mac has its own GPU")
+def test_a_driver_that_does_not_answer_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place_nvidia_smi(tmp_path, "exec sleep 60", monkeypatch)
+    asked = rules({"device": "cpu"})
+    asked.gpu_here.__globals__["SECONDS_FOR_GPUS"] = 0.1
+    with pytest.raises(WorkflowError, match="nvidia-smi does not answer; `device: cpu`"):
+        asked.gpu_here()
 
 
 def test_a_data_set_is_added_by_its_files_and_an_entry(workspace: Workspace) -> None:
