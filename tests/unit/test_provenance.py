@@ -66,6 +66,30 @@ def test_the_commit_is_the_one_at_the_start_of_the_process(checkout: Path) -> No
     assert not dirty.startswith(clean)
 
 
+def test_the_commit_is_told_whoever_owns_the_checkout(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit(checkout)
+    (own, _) = commits(checkout)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    refused = subprocess.run(["git", "status"], cwd=checkout, capture_output=True, text=True, check=False)
+    assert "dubious ownership" in refused.stderr
+    assert commits(checkout) == [own] * 2
+
+
+def test_a_copy_of_the_source_in_another_repository_does_not_take_its_commit(checkout: Path) -> None:
+    source = checkout / "third_party" / "unzipped"
+    source.mkdir(parents=True)
+    (checkout / "src").rename(source / "src")
+    commit(checkout)
+    assert commits(source) == ["unknown"] * 2
+
+
+def test_a_shallow_clone_has_its_commit(checkout: Path, tmp_path: Path) -> None:
+    commit(checkout)
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", "--depth", "1", checkout.as_uri(), clone], check=True)
+    assert commits(clone) == commits(checkout)
+
+
 @pytest.mark.parametrize(("changed", "marked"), [*zip([*COMMITTED, "notes.txt"], [1, 1, 0, 0, 0], strict=True)])
 def test_the_commit_is_marked_where_code_or_configuration_differ_from_it(changed: str, marked: int, checkout: Path) -> None:
     commit(checkout)
