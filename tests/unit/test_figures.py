@@ -1,5 +1,8 @@
 """Figures 1 and 2, Table I as bars, the transfer matrices, and how a figure is saved."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +15,7 @@ from advtrain.report.columns import RATIO, TIME
 from advtrain.report.figures import figure_1, figure_2, table_1_bars, transfer_map
 from advtrain.report.statistics import accuracy
 from advtrain.report.style import save_figure
+from advtrain.results.code import SRC
 from evaluated import DATASETS, labels_of
 from synthetic import outcome_row
 
@@ -185,3 +189,19 @@ def test_equal_figures_give_equal_files_that_say_what_they_were_made_with(tmp_pa
         assert one == two, kind
         assert said.encode() in one
     assert f"<!-- {origin} -->" in (tmp_path / "one" / "f.svg").read_text(), "it is drawn"
+
+
+def test_a_figure_looks_the_same_whatever_the_user_s_matplotlibrc_says(tmp_path: Path) -> None:
+    draw = """
+from pathlib import Path
+from cli.figure import save_figure
+from advtrain.report.style import panels
+figure, _ = panels(["MNIST"], (2, 2))
+save_figure(figure, [Path("figure.svg")], "scale")
+"""
+    drawn = []
+    for settings in ("", "axes.facecolor: black\nfont.size: 30\nsavefig.bbox: tight\nsvg.fonttype: none\n"):
+        (tmp_path / "matplotlibrc").write_text(settings)  # looked for in the working directory first
+        subprocess.run([sys.executable, "-c", draw], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(SRC)}, check=True)
+        drawn.append((tmp_path / "figure.svg").read_bytes())
+    assert drawn[0] == drawn[1]
