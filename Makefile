@@ -5,7 +5,13 @@
 # Each works on a fresh clone with Python 3.11 to 3.13, git and make: it makes .venv and installs the locked dependencies.
 SHELL := /bin/bash
 PYTHON ?= python3
-CORES ?= $(shell getconf _NPROCESSORS_ONLN)
+# As many as this process may use, of a container's CPU quota whole ones.
+CPU_MAX := /sys/fs/cgroup/cpu.max
+CORES ?= $(shell \
+	cores=$$(env -u OMP_NUM_THREADS nproc 2>/dev/null || getconf _NPROCESSORS_ONLN); \
+	read -r quota period 2>/dev/null <$(CPU_MAX) && [ $$quota != max ] || { quota=$$cores; period=1; }; \
+	quota=$$((quota < period ? 1 : quota / period)); \
+	echo $$((quota < cores ? quota : cores)))
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONUNBUFFERED := 1
 # With this set, every job would compile torch's Python files again, which takes longer than many jobs.

@@ -1,5 +1,6 @@
 """README, CONTRIBUTING and docs: their commands, links, lengths, tables and examples are true."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -82,6 +83,22 @@ def test_make_has_every_target_that_the_pages_name() -> None:
         ["make", "--dry-run", *sorted(targets)], cwd=REPOSITORY, capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("quota", "cores"),
+    [("100000 100000", 1), ("50000 100000", 1), ("max 100000", None), ("99999900000 100000", None), ("", None)],
+)
+def test_make_uses_the_cores_that_it_may_use_and_no_more_than_a_container_s_quota(
+    quota: str, cores: int | None, tmp_path: Path
+) -> None:
+    file = tmp_path / "cpu.max"
+    if quota:
+        file.write_text(f"{quota}\n")
+    command = ["make", "--dry-run", "quick", f"CPU_MAX={file}"]
+    planned = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert re.findall(r"--cores (\S+)", planned) == [str(cores or usable)]
 
 
 def anchors(page: Path) -> set[str]:
