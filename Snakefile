@@ -1,9 +1,16 @@
 """Liu, Khalil, Khreishah 2019: six classifiers, attacked and timed, as Table I and Figures 1 and 2."""
 
+import os
+import sys
+
 from snakemake.utils import min_version
 
 min_version("9.27.0")
 
+# Jobs run the Python that runs Snakemake, and find what lies beside their scripts, whatever the shell has set.
+os.environ.update(PATH=os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")]))
+os.environ.pop("PYTHONSAFEPATH", None)
+os.environ.setdefault("USERNAME", str(os.getuid()))  # for Snakemake's log, in a container whose user has no name
 
 
 report: "report/workflow.rst"

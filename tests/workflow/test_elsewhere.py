@@ -1,5 +1,6 @@
 """The workflow run from another folder, and imported by another workflow."""
 
+import os
 import sys
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -61,3 +62,16 @@ def test_another_workflow_imports_this_one_with_the_settings_that_it_changes(
     assert (elsewhere.folder / "emnist.sum").stat().st_size > 0
     planned = elsewhere.run([sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "rules", "--", "cheap_all"])
     assert planned.returncode == 0, planned.stderr
+
+
+def test_jobs_run_in_the_python_that_runs_snakemake_whatever_the_shell_has_set(workspace: Workspace, tmp_path: Path) -> None:
+    """As where conda's base is active, or a cluster's modules have set some of it."""
+    for package in ("advtrain", "cli"):
+        (tmp_path / "wrong" / package).mkdir(parents=True)
+        (tmp_path / "wrong" / package / "__init__.py").write_text("raise ImportError('the wrong one')")
+    python = tmp_path / "wrong" / "python3"
+    python.write_text("#!/bin/sh\nexit 1\n")
+    python.chmod(0o755)
+    wrong = str(python.parent)
+    shell = {"PYTHONPATH": wrong, "PYTHONSAFEPATH": "1", "LC_ALL": "C", "PATH": os.pathsep.join([wrong, os.environ["PATH"]])}
+    workspace.make("--", "data/mnist/t10k-labels-idx1-ubyte", **shell)
