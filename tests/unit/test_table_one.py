@@ -185,6 +185,16 @@ def test_the_readme_s_table_has_price_clean_accuracy_and_that_under_the_paper_s_
     assert "98.80 ± 0.20" in to_markdown("", headline(table(seeds=3), LABELS))
 
 
+def test_a_price_without_fgsm_adv_is_not_a_number_in_words() -> None:
+    times = TIMES.assign(**{name: float("nan") for name in TIMES if name.startswith("ratio")})
+    found = table_1(evaluations(), times, audit(), LABELS)
+    shown = headline(found, LABELS)[0].table
+    assert shown is not None
+    assert set(shown["Price"]) == {"n/a"}
+    text = to_markdown("", [*headline(found, LABELS), *page(found, audit(), LABELS, "a machine")])
+    assert "nan" not in text
+
+
 def test_an_evaluation_or_a_time_that_is_missing_is_named() -> None:
     rows = evaluations()
     with pytest.raises(InputError, match=r"Table I needs BIM\(30\) of mnist/vanilla"):

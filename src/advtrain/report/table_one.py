@@ -87,7 +87,7 @@ def page(table: pd.DataFrame, audit: pd.DataFrame, labels: Labels, device: str) 
 def headline(table: pd.DataFrame, labels: Labels) -> list[Section]:
     """A row for each data set and classifier: its price, and what matters most of its robustness, ± deviation over seeds."""
     figures = table.set_index(["title", "group", "column"])[["mean", "std", "paper"]]
-    price = figures["mean"].xs((TIME, RATIO), level=("group", "column")).map("{:.2f}".format)
+    price = figures["mean"].xs((TIME, RATIO), level=("group", "column")).dropna().map("{:.2f}".format)
     rows = []
     for dataset, group in labels.datasets.items():
         for title in labels.on(dataset).values():
@@ -129,7 +129,7 @@ def _cell_text(row: Mapping[str, Any]) -> str:
     if row["column"] == PASSES:
         return f"{row['mean']:g}"
     digits = 2 if row["group"] == TIME else 1
-    parts = [f"{row['mean']:.2f}{LOWEST if row['lowest'] else ''}"]
+    parts = [f"{_number(row['mean'])}{LOWEST if row['lowest'] else ''}"]
     if pd.notna(row["std"]):
         parts.append(f"± {row['std']:.2f}")
     parts[-1] += bracketed(row, f".{digits}f")
