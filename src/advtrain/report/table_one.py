@@ -87,16 +87,15 @@ def page(table: pd.DataFrame, audit: pd.DataFrame, labels: Labels, device: str) 
 def headline(table: pd.DataFrame, labels: Labels) -> list[Section]:
     """A row for each data set and classifier: its price, and what matters most of its robustness, ± deviation over seeds."""
     figures = table.set_index(["title", "group", "column"])[["mean", "std", "paper"]]
-    price = figures["mean"].xs((TIME, RATIO), level=("group", "column")).dropna().map("{:.2f}".format)
+    price = figures["mean"].xs((TIME, RATIO), level=("group", "column")).map(_number)
     rows = []
     for dataset, group in labels.datasets.items():
         for title in labels.on(dataset).values():
-            papers = figures["paper"][(title, group, "BIM(30)")]
+            papers = _number(figures["paper"][(title, group, "BIM(30)")])
             clean, bim, pgd, auto = (
                 _spread(figures.loc[(title, group, column)]) for column in ("Original", "BIM(30)", "PGD", "AutoAttack")
             )
-            compared = f"{NONE if pd.isna(papers) else f'{papers:.2f}'} → {bim}"
-            rows.append((group, title, price.get(title, NONE), clean, compared, pgd, auto))
+            rows.append((group, title, price.get(title, NONE), clean, f"{papers} → {bim}", pgd, auto))
     columns = ["Data set", "Classifier", "Price", "Clean", "BIM(30), paper → ours", "PGD", "AutoAttack"]
     return [Section("", table=pd.DataFrame(rows, columns=columns), index=False)]
 
@@ -121,7 +120,12 @@ def caption(table: pd.DataFrame, labels: Labels, device: str) -> str:
 
 def _spread(figure: Mapping[str, Any]) -> str:
     """Such as "94.20 ± 0.31"; without the spread where there is none."""
-    return f"{figure['mean']:.2f}" + ("" if pd.isna(figure["std"]) else f" ± {figure['std']:.2f}")
+    return _number(figure["mean"]) + ("" if pd.isna(figure["std"]) else f" ± {figure['std']:.2f}")
+
+
+def _number(figure: float) -> str:
+    """As tables show it: n/a where there is none, such as a price without FGSM-Adv."""
+    return NONE if pd.isna(figure) else f"{figure:.2f}"
 
 
 def _cell_text(row: Mapping[str, Any]) -> str:
