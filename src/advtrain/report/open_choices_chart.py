@@ -18,7 +18,7 @@ def choices_figure(table: pd.DataFrame, labels: Labels) -> Figure:
     rows = without_images(table[table["column"] == COLUMN])
     defenses, choices = list(rows["defense"].unique()), list(rows["choice"].unique())
     height = len(choices) + 1  # of a group, in dots
-    figure, axes = panels(list(labels.datasets.values()), (4.6, 1.4 + 0.16 * height * len(defenses)), sharey=True)
+    figure, axes = panels(list(labels.datasets.values()), (4.6, 1.8 + 0.16 * height * len(defenses)), sharey=True)
     for axis, dataset in zip(axes, labels.datasets, strict=True):
         of_dataset = rows[rows["dataset"] == dataset]
         for place, (choice, style) in enumerate(styles({choice: choice for choice in choices})):
