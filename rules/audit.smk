@@ -28,10 +28,10 @@ use rule sweep_bim as audit_model with:
         runtime="12h",
     params:
         settings=on_test_images(
-            config["pgd"]["examples"],
+            AUDITED,
             pgd=PGD,
             trace_iterations=config["evaluation"]["trace_iterations"],
-            **config["audit"],
+            **{key: config["audit"][key] for key in ("square_queries", "noise_draws")},
         ),
         more=lambda wildcards, input, output: options(
             [
@@ -69,7 +69,7 @@ rule transfer:
     params:
         models=lambda wildcards, input: json.dumps(dict(zip(classifiers_on(wildcards.dataset), input.models))),
         evaluations=lambda wildcards, input: json.dumps(dict(zip(classifiers_on(wildcards.dataset), input.evaluations))),
-        settings=on_test_images(config["pgd"]["examples"], pgd=PGD),
+        settings=on_test_images(AUDITED, pgd=PGD),
         batch_size=unrecorded(config["evaluation"]["batch_size"]),
         device=unrecorded(config["device"]),
     shell:

@@ -264,6 +264,8 @@ def picture(name, category, title):
 # The trace is BIM(trace_iterations) already, so the sweep leaves that N to it.
 SWEPT = [n for n in config["evaluation"]["sweep_iterations"] if n != config["evaluation"]["trace_iterations"]]
 TABLE_1_BIM = ["sweep", "trace"] if config["evaluation"]["trace_iterations"] in (10, 30) else ["sweep"]
+# The audit compares with PGD, so it has no other images.
+AUDITED = min(config["audit"]["examples"], config["pgd"]["examples"])
 PGD = {key: value for key, value in config["pgd"].items() if key != "examples"}
 # The time does not depend on the data set, so another serves as well where this one does not run.
 TIMED = config["timing"]["dataset"] if config["timing"]["dataset"] in DATASETS else DATASETS[0]

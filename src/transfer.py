@@ -52,7 +52,7 @@ def main(
     rows = []
     for seed in sorted(set().union(*networks.values())):
         of_seed = {defense: network[seed] for defense, network in networks.items() if seed in network}
-        withstood = {defense: pgd[defense][seed].to(chosen) for defense in of_seed}
+        withstood = {defense: pgd[defense][seed][: len(data)].to(chosen) for defense in of_seed}
         rows += [{"dataset": dataset, "seed": seed, **row} for row in transfer(of_seed, withstood, data, attack)]
     inputs = {defense: read_provenance(Path(path)) for defense, path in evaluations.items()}
     made = made_by({"dataset": dataset, **asdict(settings)}, numerics=numerics(chosen), inputs=inputs)

@@ -290,3 +290,12 @@ def test_a_gradient_that_is_no_use_is_counted(value: float, sound: AuditedModel,
 
     monkeypatch.setattr(measure, "input_gradient", useless)
     assert MEASURES["zero_gradients"](sound).value == 2 / IMAGES, "one of each of two batches"
+
+
+def test_an_audit_of_fewer_images_than_pgd_attacked_is_about_the_first_of_them(sound: AuditedModel, data: Examples) -> None:
+    model = replace(sound, data=data.first(100))
+    found = dict(measure_all(model, state={}, save=lambda state: None))
+    for check in ("gradient_free_better", "noise_better", "step_size_matters", "precision", "zero_gradients"):
+        assert found[check].examples == 100, check
+    assert {row["examples"] for row in model.attack_rows()} == {100}
+    assert found["restarts_matter"].examples == IMAGES, "what was evaluated on more is compared on more"

@@ -49,7 +49,7 @@ class AuditedModel:
 
     network: nn.Module
     data: Examples
-    """The images that PGD was evaluated on, n of them."""
+    """The images that the checks attack, n of them: the first of those that PGD was evaluated on, or all."""
     rows: list[Row]
     """The evaluation table of this model: one data set, one defense, one seed."""
     audit: Audit
@@ -94,7 +94,7 @@ class AuditedModel:
 
     def newly_fooled(self, name: str, attack: Callable[[Tensor, Tensor], Tensor]) -> Finding:
         """The images that withstood every restart of PGD on both losses, but not `attack`, which moves them all at once."""
-        standing = self.evaluated("pgd", loss="worst")
+        standing = self.evaluated("pgd", loss="worst")[: len(self.data)]
         still = self.withstood[name] = standing.copy()
         index = torch.from_numpy(standing.nonzero()[0]).to(self.data.y.device)
         if len(index):
