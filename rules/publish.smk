@@ -10,7 +10,12 @@ No rule asks for these, and no file there is written by hand: `snakemake --cores
 RESULTS = Path(config["pathvars"]["results"])
 SCALE = RESULTS.name if RESULTS.parent != Path() else "paper"
 FOLDER = "docs/results/{}".format(SCALE)
-COMMAND = "snakemake --cores 2 {}-- ".format("" if SCALE == "paper" else "--configfile config/{}.yaml ".format(SCALE))
+GIVEN = workflow.config_settings
+FILES = " ".join(shlex.quote(os.path.relpath(file, ROOT)) for file in GIVEN.configfiles)
+COMMAND = "snakemake --cores 2 {}{}-- ".format(
+    "--configfile {} ".format(FILES) if FILES else "",
+    "".join("--config {} ".format(shlex.quote("{}={}".format(*pair))) for pair in GIVEN.config.items()),
+)
 PUBLISHED = [
     *expand(
         "{table}.{format}",

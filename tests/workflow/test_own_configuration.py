@@ -55,8 +55,7 @@ def test_what_is_published_is_what_the_run_made_with_a_page_that_says_how(own_ru
     for page in pages:
         about = (folder / page).read_text()
         for fact in (
-            "snakemake --cores 2",
-            page.removesuffix(".md").replace("about", "publish"),
+            "snakemake --cores 2 --configfile config/tiny.yaml config/own.yaml -- " + page[:-3].replace("about", "publish"),
             "commit",
             "cpu ",
             "epsilon: 0.3",
