@@ -1,6 +1,5 @@
 """What a job costs apart from its computing: the start of its script, and Snakemake's share."""
 
-import os
 import re
 import subprocess
 import sys
@@ -14,14 +13,13 @@ from benchmarks.measure import Run, interleave
 from benchmarks.setup import CONFIG, REPOSITORY, Setup
 
 IMPORT_TORCH, SNAKEMAKE = "import torch", "Snakemake"
-WORKFLOW = ("Snakefile", "rules", "src", "config", "envs", "profiles", "report")
-STUB = """#!/bin/bash
-# In the place of python3: creates the files that a script would write, and does nothing else.
-while [ $# -gt 0 ]; do
-    case "$1" in {outputs}) : >"$2" ;; esac
-    shift
-done
+WORKFLOW = ("Snakefile", "rules", "config", "envs", "profiles", "report")
+STUB = """import sys
+for option, value in zip(sys.argv, sys.argv[1:]):
+    if option in {outputs}:
+        open(value, "w").close()
 """
+"""In the place of a script: creates the files that it would write, and does nothing else."""
 
 
 def measure(setup: Setup, rounds: int = 5) -> pd.DataFrame:
@@ -43,20 +41,20 @@ def run_stubs() -> int:
         folder = Path(name)
         for part in WORKFLOW:
             (folder / part).symlink_to(REPOSITORY / part)
+        (folder / "src").mkdir()
+        for source in (REPOSITORY / "src").iterdir():
+            if source.suffix == ".py":
+                (folder / "src" / source.name).write_text(STUB.format(outputs=outputs))
+            else:
+                (folder / "src" / source.name).symlink_to(source)
         for file in [Path(dataset, name) for dataset, entry in CONFIG["datasets"].items() for name in entry["sha256"]]:
             (folder / "data" / file.parent).mkdir(parents=True, exist_ok=True)
             (folder / "data" / file).touch()
-        stub = folder / "bin/python3"
-        stub.parent.mkdir()
-        stub.write_text(STUB.format(outputs="|".join(outputs)))
-        stub.chmod(0o755)
         options = ["--cores", "2", "--configfile", "config/quick.yaml", "--config", "device=cpu"]
         progress = _python("-m", "snakemake", *options, "--", "all", folder=folder)
     return int(re.findall(r"of (\d+) steps", progress)[-1])
 
 
 def _python(*arguments: str, folder: Path = REPOSITORY) -> str:
-    """Run Python in `folder`, whose bin/ comes first on the path; returns its stderr."""
-    environment = {**os.environ, "PATH": f"{folder / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    command = [sys.executable, *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True).stderr
+    """Run Python in `folder`; returns its stderr."""
+    return subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=True).stderr
