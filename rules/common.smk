@@ -135,6 +135,9 @@ CLASSIFIERS = {
     **{name: recipe(name) for name in config["defenses"] if name not in EXTERNAL},
 }
 
+# Of each training, for its price.
+EPOCHS = {name: CLASSIFIERS[name]["epochs"] for name in TRAINED}
+
 # Classifiers with the weights of the epoch that was best on images held out, and without a training of their own.
 BESTS = ["{}__best".format(name) for name in TRAINED if CLASSIFIERS[name]["held_out_examples"]]
 WATCHED = "{:,} training images {}".format(

@@ -110,6 +110,8 @@ use rule table1 as pareto with:
         picture("pareto", "Beyond the paper", "Robustness and price"),
     log:
         "<results>/logs/pareto.log",
+    params:
+        settings=setting_options(epochs=EPOCHS),
 
 
 use rule table1 as claims with:
