@@ -125,13 +125,30 @@ def variants(defense):
     }
 
 
+def budgeted():
+    """Each defense of `budgets` within each budget: the classifier's name, its epochs, and the passes that these make.
+
+    Where that is how the defense is configured, it is the defense itself.
+    """
+    found = []
+    for defense, passes in config["budgets"]["defenses"].items():
+        for budget in config["budgets"]["passes"] if defense in TRAINED else []:
+            made = recipe(defense, within_budget(config, defense, budget))
+            name = defense if made == recipe(defense) else "{}__budget{}".format(defense, budget)
+            length = {"epochs": made["epochs"], "passes": made["epochs"] * passes}
+            found.append({"classifier": name, "defense": defense, "budget": budget, **length})
+    return found
+
+
 ABLATED = ablated()
+BUDGETED = budgeted()
 VARIANTS = {defense: variants(defense) for defense in config["variants"]["defenses"] if defense in TRAINED}
 
 # Every classifier that can be trained: the defenses, and those that differ from one of them in some settings.
 CLASSIFIERS = {
     **{name: recipe("proposed", {"step_divisor": step, "reset_epochs": reset}) for name, (step, reset) in ABLATED.items()},
     **{name: recipe(defense, choice["training"]) for defense in VARIANTS for name, choice in VARIANTS[defense].items()},
+    **{one["classifier"]: recipe(one["defense"], within_budget(config, one["defense"], one["budget"])) for one in BUDGETED},
     **{name: recipe(name) for name in config["defenses"] if name not in EXTERNAL},
 }
 
@@ -175,6 +192,17 @@ def unrecorded(value):
     return lambda wildcards, resources: value
 
 
+def filled(section, content):
+    """An input: no file, but an error where a section of the configuration that a rule is about has no content."""
+
+    def check(wildcards):
+        if not content:
+            raise WorkflowError("`{}` is empty in this configuration; config/successors.yaml fills it.".format(section))
+        return []
+
+    return check
+
+
 def from_here(file):
     """The path of one of this workflow's own files, from the folder in which Snakemake runs."""
     return os.path.relpath(ROOT / file)
@@ -199,21 +227,35 @@ def network_of(classifier):
     return CLASSIFIERS[classifier]["network"]
 
 
-def departures(defense):
-    """Where a defense's own recipe departs from the common settings, in words."""
+def departures(defense, apart_from=""):
+    """Where a defense's own recipe departs from the common settings, apart from one of them, in words."""
     if defense in EXTERNAL:
         return "weights from elsewhere"
     own = config["defenses"][defense]["training"]
-    return ", ".join("{} {}".format(key, own[key]) for key in own if key in COMMON and own[key] != COMMON[key])
+    return ", ".join(
+        "{} {}".format(key, own[key]) for key in own if key in COMMON and own[key] != COMMON[key] and key != apart_from
+    )
+
+
+def scale(epochs):
+    """How the classifiers are trained; `epochs` are words."""
+    return "{network}, {examples:,} images, {words}, batch {batch_size}, {n} seed{s}".format(
+        words=epochs, n=len(COMMON["seeds"]), s="s" if len(COMMON["seeds"]) > 1 else "", **COMMON
+    )
+
+
+def labels_about(names, epochs="{} epochs".format(COMMON["epochs"]), apart_from=""):
+    """A param: the labels of a table or figure about some defenses only; arguments as of `scale` and `departures`."""
+    found = {name: departures(name, apart_from) for name in names if name in DEFENSES}
+    otherwise = {name: words for name, words in found.items() if words}
+    return constant(to_json({**LABELS, "scale": scale(epochs), "departures": otherwise}, sort_keys=False))
 
 
 LABELS = {
     "datasets": {name: config["datasets"][name]["title"] for name in DATASETS},
     "defenses": {name: config["defenses"][name]["title"] + (" (external)" if name in EXTERNAL else "") for name in DEFENSES},
     "families": {name: config["defenses"][name]["family"] for name in DEFENSES},
-    "scale": "{network}, {examples:,} images, {epochs} epochs, batch {batch_size}, {n} seed{s}".format(
-        n=len(COMMON["seeds"]), s="s" if len(COMMON["seeds"]) > 1 else "", **COMMON
-    ),
+    "scale": scale("{} epochs".format(COMMON["epochs"])),
     "departures": {name: departures(name) for name in DEFENSES if departures(name)},
     **({"external": {name: EXTERNAL[name]["datasets"] for name in DEFENSES if name in EXTERNAL}} if EXTERNAL else {}),
 }

@@ -1,8 +1,8 @@
 """Publishing: the small result files of a run, to be read without running anything.
 
 Input: the tables and figures of a run.
-Output: docs/results/{name of the results' folder}/, a copy of each; about.md, about_variants.md and about_ablation.md,
-what made them.
+Output: docs/results/{name of the results' folder}/, a copy of each; about.md, about_variants.md, about_ablation.md and
+about_budgets.md, what made them.
 
 No rule asks for these, and no file there is written by hand: `snakemake --cores 2 --configfile config/quick.yaml -- publish`.
 """
@@ -87,3 +87,14 @@ use rule publish as publish_ablation with:
         about="{}/about_ablation.md".format(FOLDER),
     log:
         "<results>/logs/publish_ablation.log",
+
+
+use rule publish as publish_budgets with:
+    input:
+        files=multiext("<results>/budgets", ".md", ".parquet", ".svg"),
+        code=code("src/publish.py"),
+    output:
+        files=multiext("{}/budgets".format(FOLDER), ".md", ".parquet", ".svg"),
+        about="{}/about_budgets.md".format(FOLDER),
+    log:
+        "<results>/logs/publish_budgets.log",

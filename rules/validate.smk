@@ -115,6 +115,9 @@ def cross_key_errors(config):
         for dataset in defense.get("external", {}).get("datasets", []):
             if dataset not in config["datasets"]:
                 yield "defenses.{}.external.datasets: {}".format(name, nearest(dataset, list(config["datasets"])))
+    for name in config["budgets"]["defenses"]:
+        if name not in config["defenses"]:
+            yield "budgets.defenses: {!r} is not configured; {}".format(name, nearest(name, list(config["defenses"])))
     recipes = {name: defense["training"] for name, defense in config["defenses"].items() if "training" in defense}
     errors = [line for name, own in recipes.items() for line in recipe_errors(config, "defenses.{}.training".format(name), own)]
     yield from errors or (line for choice in choices for line in choice_errors(config, choice))
@@ -126,6 +129,10 @@ def cross_key_errors(config):
                 yield from cycle_error(
                     config, "variants.choices, {}: {}".format(choice["name"], name), own | choice["training"]
                 )
+        for budget in config["budgets"]["passes"] if name in config["budgets"]["defenses"] else []:
+            yield from cycle_error(
+                config, "budgets.passes, {}: {}".format(budget, name), own | within_budget(config, name, budget)
+            )
 
 
 def recipe_errors(config, at, recipe):
@@ -155,6 +162,18 @@ def common_settings(config):
     """What all defenses share in training; the `training` of a defense may override any of it."""
     training = {key: value for key, value in config["training"].items() if key != "checkpoint_epochs"}
     return {"network": config["network"], **training}
+
+
+def within_budget(config, defense, budget):
+    """What a defense's `training` has otherwise for a budget, in passes over a training image.
+
+    Epochs are whole. Periods of resets, in whole epochs, and the schedule are stretched or shrunk as the training is.
+    """
+    recipe = config["training"] | config["defenses"][defense]["training"]
+    epochs = max(1, round(budget / config["budgets"]["defenses"][defense]))
+    scale = epochs / recipe["epochs"]
+    periods = {key: max(1, round(scale * recipe[key])) for key in ("reset_epochs", "redraw_epochs") if key in recipe}
+    return {"epochs": epochs, "schedule": [[scale * at, factor] for at, factor in recipe["schedule"]], **periods}
 
 
 def cycle_error(config, at, recipe):

@@ -1,10 +1,11 @@
 """Defenses with other settings. Not part of `all`: these are asked for by name.
 
-Input: the evaluations of classifiers that differ from a defense of the paper in one choice, and of Proposed with each step and
-period of resets.
+Input: the evaluations of classifiers that differ from a defense of the paper in one choice, of Proposed with each step and
+period of resets, and of defenses that are trained at equal price.
 Output: <results>/variants.parquet, .md, .html, how near each choice comes to the paper's Table I; <results>/variants.svg, .pdf,
 .png, the same under BIM(30) as a chart; <results>/ablation.parquet, .md, .html, the steps and periods and those of the paper's own
-choice; <results>/ablation.svg, .pdf, .png, the same as heat maps.
+choice; <results>/ablation.svg, .pdf, .png, the same as heat maps; <results>/budgets.parquet, .md, .html, .svg, .pdf, .png,
+robustness against the price.
 """
 
 
@@ -54,3 +55,22 @@ use rule table1 as ablation with:
         "<results>/logs/ablation.log",
     params:
         settings=setting_options(classifiers=ABLATED, epochs=recipe("proposed")["epochs"] if ABLATED else 0),
+
+
+use rule table1 as budgets with:
+    input:
+        code=code("src/budgets.py"),
+        evaluations=expand(
+            "<results>/{dataset}/{classifier}.parquet",
+            dataset=DATASETS,
+            classifier=list(dict.fromkeys(one["classifier"] for one in BUDGETED)),
+        ),
+        after=filled("budgets", BUDGETED),
+    output:
+        page("budgets", "Beyond the paper", "Equal budgets"),
+        picture("budgets", "Beyond the paper", "Equal budgets, as a chart"),
+    log:
+        "<results>/logs/budgets.log",
+    params:
+        settings=setting_options(trained=BUDGETED),
+        labels=labels_about(config["budgets"]["defenses"], epochs="epochs by budget", apart_from="epochs"),

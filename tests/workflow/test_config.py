@@ -14,8 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from snakemake.exceptions import WorkflowError
 
+from advtrain.data.examples import Examples
 from advtrain.data.idx import IDX_FILES, sha256
+from advtrain.training.passes import passes_per_image
 from synthetic import write_synthetic_dataset
+from trainings import plan
 from workspace import CONFIG, REPOSITORY, Workspace, load_rules, merged
 
 SCHEMA = yaml.safe_load((REPOSITORY / "config" / "config.schema.yaml").read_text())
@@ -139,6 +142,8 @@ def external(**changes: Any) -> dict:
             "variants.choices, a: proposed",
             "30",
         ),
+        ({"budgets": {"passes": [1], "defenses": {"propose": 3}}}, "budgets.defenses", "proposed"),
+        ({"budgets": {"passes": [51], "defenses": {"proposed": 3}}}, "budgets.passes, 51: proposed", "17"),
         ({"defenses": {"atda": {"external": THEIRS}}}, "defenses.atda", "either `training` or `external`"),
         ({"defenses": {"theirs": {"title": "Theirs", "family": "none"}}}, "defenses.theirs", "either `training` or `external`"),
         (external(datasets=["cifar10"]), "defenses.theirs.external.datasets", "mnist"),
@@ -278,6 +283,38 @@ def test_a_choice_is_tried_where_it_changes_something_and_on_its_own_defenses() 
     tried = rules({"variants": {"defenses": ["vanilla", "atda", "proposed", "unknown"], "choices": choices}}).VARIANTS
     made = {name for of_defense in tried.values() for name in of_defense}
     assert made == {"proposed__labels", "atda__wide"}, "vanilla has no attack, ATDA has predicted labels anyway"
+
+
+def with_successors(changes: dict) -> Any:
+    return rules(merged(SHIPPED["successors"], changes))
+
+
+def test_a_budget_stretches_the_resets_and_the_schedule_with_the_epochs() -> None:
+    schedule = [[0, 0], [20, 1], [80, 0.1]]
+    own = {"mine": {"title": "Mine", "family": "none", "training": {"method": "vanilla", "schedule": schedule}}}
+    budgets = {"passes": [60, 120, 240], "defenses": {"mine": 1, "vanilla": 1}}
+    found = with_successors({"defenses": own, "budgets": budgets, "without": {"defenses": ["vanilla", "atda"]}})
+    classifiers = found.CLASSIFIERS
+    half = classifiers["proposed__budget120"]
+    assert (half["epochs"], half["defense"]["reset_epochs"]) == (40, 10)
+    assert {key for key in half if half[key] != classifiers["proposed"][key]} == {"epochs", "defense"}
+    assert classifiers["fgsm_mep__budget60"]["defense"]["redraw_epochs"] == 12
+    assert classifiers["atta__budget60"]["defense"]["reset_epochs"] == 20, "never, as in 80"
+    assert classifiers["mine__budget240"]["epochs"] == 240
+    assert classifiers["mine__budget60"]["schedule"] == [[0, 0], [15, 1], [60, 0.1]]
+    assert classifiers["free_at__budget60"]["epochs"] == 8, "7.5 are rounded"
+    whole = {"classifier": "proposed", "defense": "proposed", "budget": 240, "epochs": 80, "passes": 240}
+    assert whole in found.BUDGETED, "as it is configured"
+    assert "proposed__budget240" not in classifiers
+    assert not {"vanilla", "atda"} & {one["defense"] for one in found.BUDGETED}, "they do not run"
+
+
+def test_the_passes_of_the_budgets_are_those_that_are_counted(examples: Examples) -> None:
+    found = with_successors({})
+    told = SHIPPED["successors"]["budgets"]["defenses"]
+    assert told == {
+        name: passes_per_image(plan("", defense=found.CLASSIFIERS[name]["defense"], batch_size=4), examples) for name in told
+    }
 
 
 def place_nvidia_smi(folder: Path, says: str, monkeypatch: pytest.MonkeyPatch) -> None:

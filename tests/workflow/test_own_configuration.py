@@ -44,14 +44,30 @@ def test_the_tables_of_choices_and_of_steps_have_each_once(own_run: Workspace) -
     assert set(map(tuple, grid.to_numpy().tolist())) == {(10, 3), (1, 3)}
 
 
+def test_classifiers_of_equal_price_are_trained_within_their_budget(own_run: Workspace) -> None:
+    table = read_table(own_run.results / "budgets.parquet").to_pandas()
+    trained = table[["classifier", "epochs", "passes"]].drop_duplicates().to_numpy().tolist()
+    assert trained == [["proposed", 6, 18.0], ["bim10_adv__budget18", 2, 24.0]], "Proposed is so by its own recipe"
+    history = read_table(own_run.results / "models" / "mnist" / "bim10_adv__budget18.history.parquet")
+    assert history.column("epoch").to_pylist() == [1, 2] * 2
+
+
 def test_what_is_published_is_what_the_run_made_with_a_page_that_says_how(own_run: Workspace) -> None:
     folder = own_run.folder / "docs" / "results" / "tiny"
     files = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
     pages = {name for name in files if name.startswith("about")}
-    assert files >= {"table1.md", "mnist/proposed.parquet", "pareto.svg", "ablation.svg", "variants.md", "headline.md"}
+    assert files >= {
+        "table1.md",
+        "mnist/proposed.parquet",
+        "pareto.svg",
+        "ablation.svg",
+        "variants.md",
+        "budgets.svg",
+        "headline.md",
+    }
     for name in files - pages:
         assert (folder / name).read_bytes() == (own_run.results / name).read_bytes(), name
-    assert pages == {"about.md", "about_variants.md", "about_ablation.md"}
+    assert pages == {"about.md", "about_variants.md", "about_ablation.md", "about_budgets.md"}
     for page in pages:
         about = (folder / page).read_text()
         for fact in (
