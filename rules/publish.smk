@@ -1,8 +1,8 @@
 """Publishing: the small result files of a run, to be read without running anything.
 
 Input: the tables and figures of a run.
-Output: docs/results/{name of the results' folder}/, a copy of each; about.md, about_variants.md, about_ablation.md and
-about_budgets.md, what made them.
+Output: docs/results/{name of the results' folder}/, a copy of each; about.md, about_variants.md, about_ablation.md,
+about_budgets.md and about_ladder.md, what made them.
 
 No rule asks for these, and no file there is written by hand: `snakemake --cores 2 --configfile config/quick.yaml -- publish`.
 """
@@ -98,3 +98,14 @@ use rule publish as publish_budgets with:
         about="{}/about_budgets.md".format(FOLDER),
     log:
         "<results>/logs/publish_budgets.log",
+
+
+use rule publish as publish_ladder with:
+    input:
+        files=multiext("<results>/ladder", ".md", ".parquet", ".svg"),
+        code=code("src/publish.py"),
+    output:
+        files=multiext("{}/ladder".format(FOLDER), ".md", ".parquet", ".svg"),
+        about="{}/about_ladder.md".format(FOLDER),
+    log:
+        "<results>/logs/publish_ladder.log",

@@ -115,9 +115,11 @@ def cross_key_errors(config):
         for dataset in defense.get("external", {}).get("datasets", []):
             if dataset not in config["datasets"]:
                 yield "defenses.{}.external.datasets: {}".format(name, nearest(dataset, list(config["datasets"])))
-    for name in config["budgets"]["defenses"]:
-        if name not in config["defenses"]:
-            yield "budgets.defenses: {!r} is not configured; {}".format(name, nearest(name, list(config["defenses"])))
+    shown = {"budgets.defenses": config["budgets"]["defenses"], "ladder": [rung["defense"] for rung in config["ladder"]]}
+    for section, names in shown.items():
+        for name in names:
+            if name not in config["defenses"]:
+                yield "{}: {!r} is not configured; {}".format(section, name, nearest(name, list(config["defenses"])))
     recipes = {name: defense["training"] for name, defense in config["defenses"].items() if "training" in defense}
     errors = [line for name, own in recipes.items() for line in recipe_errors(config, "defenses.{}.training".format(name), own)]
     yield from errors or (line for choice in choices for line in choice_errors(config, choice))

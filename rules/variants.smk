@@ -1,11 +1,12 @@
 """Defenses with other settings. Not part of `all`: these are asked for by name.
 
 Input: the evaluations of classifiers that differ from a defense of the paper in one choice, of Proposed with each step and
-period of resets, and of defenses that are trained at equal price.
+period of resets, of defenses that are trained at equal price, and of those that lead from one method to another.
 Output: <results>/variants.parquet, .md, .html, how near each choice comes to the paper's Table I; <results>/variants.svg, .pdf,
 .png, the same under BIM(30) as a chart; <results>/ablation.parquet, .md, .html, the steps and periods and those of the paper's own
 choice; <results>/ablation.svg, .pdf, .png, the same as heat maps; <results>/budgets.parquet, .md, .html, .svg, .pdf, .png,
-robustness against the price.
+robustness against the price; <results>/ladder.parquet, .md, .html, .svg, .pdf, .png, what each change from one method to another
+does.
 """
 
 
@@ -74,3 +75,19 @@ use rule table1 as budgets with:
     params:
         settings=setting_options(trained=BUDGETED),
         labels=labels_about(config["budgets"]["defenses"], epochs="epochs by budget", apart_from="epochs"),
+
+
+use rule table1 as ladder with:
+    input:
+        code=code("src/ladder.py"),
+        evaluations=[*EVALUATIONS, *OUTCOMES],
+        timing="<results>/timing.parquet",
+        after=filled("ladder", config["ladder"]),
+    output:
+        page("ladder", "Beyond the paper", "One change at a time"),
+        picture("ladder", "Beyond the paper", "One change at a time, as a chart"),
+    log:
+        "<results>/logs/ladder.log",
+    params:
+        settings=setting_options(rungs=config["ladder"], epochs=EPOCHS),
+        labels=labels_about([rung["defense"] for rung in config["ladder"]]),

@@ -67,7 +67,7 @@ def test_what_is_published_is_what_the_run_made_with_a_page_that_says_how(own_ru
     }
     for name in files - pages:
         assert (folder / name).read_bytes() == (own_run.results / name).read_bytes(), name
-    assert pages == {"about.md", "about_variants.md", "about_ablation.md", "about_budgets.md"}
+    assert pages == {"about.md", "about_variants.md", "about_ablation.md", "about_budgets.md", "about_ladder.md"}
     for page in pages:
         about = (folder / page).read_text()
         for fact in (
