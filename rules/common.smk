@@ -152,6 +152,13 @@ CLASSIFIERS = {
     **{name: recipe(name) for name in config["defenses"] if name not in EXTERNAL},
 }
 
+# Those of `successors` that run, by setting.
+SUCCESSORS = [
+    {"title": setting["title"], "defenses": names}
+    for setting in config["successors"]
+    if (names := [name for name in setting["defenses"] if name in TRAINED])
+]
+
 # Of each training, for its price.
 EPOCHS = {name: CLASSIFIERS[name]["epochs"] for name in TRAINED}
 

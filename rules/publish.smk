@@ -2,7 +2,7 @@
 
 Input: the tables and figures of a run.
 Output: docs/results/{name of the results' folder}/, a copy of each; about.md, about_variants.md, about_ablation.md,
-about_budgets.md and about_ladder.md, what made them.
+about_budgets.md, about_ladder.md and about_successors.md, what made them.
 
 No rule asks for these, and no file there is written by hand: `snakemake --cores 2 --configfile config/quick.yaml -- publish`.
 """
@@ -109,3 +109,14 @@ use rule publish as publish_ladder with:
         about="{}/about_ladder.md".format(FOLDER),
     log:
         "<results>/logs/publish_ladder.log",
+
+
+use rule publish as publish_successors with:
+    input:
+        files=multiext("<results>/successors", ".md", ".parquet"),
+        code=code("src/publish.py"),
+    output:
+        files=multiext("{}/successors".format(FOLDER), ".md", ".parquet"),
+        about="{}/about_successors.md".format(FOLDER),
+    log:
+        "<results>/logs/publish_successors.log",

@@ -115,7 +115,11 @@ def cross_key_errors(config):
         for dataset in defense.get("external", {}).get("datasets", []):
             if dataset not in config["datasets"]:
                 yield "defenses.{}.external.datasets: {}".format(name, nearest(dataset, list(config["datasets"])))
-    shown = {"budgets.defenses": config["budgets"]["defenses"], "ladder": [rung["defense"] for rung in config["ladder"]]}
+    shown = {
+        "budgets.defenses": config["budgets"]["defenses"],
+        "ladder": [rung["defense"] for rung in config["ladder"]],
+        "successors": [name for setting in config["successors"] for name in setting["defenses"]],
+    }
     for section, names in shown.items():
         for name in names:
             if name not in config["defenses"]:

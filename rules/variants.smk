@@ -6,7 +6,7 @@ Output: <results>/variants.parquet, .md, .html, how near each choice comes to th
 .png, the same under BIM(30) as a chart; <results>/ablation.parquet, .md, .html, the steps and periods and those of the paper's own
 choice; <results>/ablation.svg, .pdf, .png, the same as heat maps; <results>/budgets.parquet, .md, .html, .svg, .pdf, .png,
 robustness against the price; <results>/ladder.parquet, .md, .html, .svg, .pdf, .png, what each change from one method to another
-does.
+does; <results>/successors.parquet, .md, .html, price, robustness and collapses of the methods in each setting.
 """
 
 
@@ -91,3 +91,19 @@ use rule table1 as ladder with:
     params:
         settings=setting_options(rungs=config["ladder"], epochs=EPOCHS),
         labels=labels_about([rung["defense"] for rung in config["ladder"]]),
+
+
+use rule table1 as successors with:
+    input:
+        code=code("src/successors.py"),
+        evaluations=[*EVALUATIONS, *OUTCOMES],
+        timing="<results>/timing.parquet",
+        overfitting="<results>/overfitting.parquet",
+        after=filled("successors", SUCCESSORS),
+    output:
+        page("successors", "Beyond the paper", "Methods by price"),
+    log:
+        "<results>/logs/successors.log",
+    params:
+        settings=setting_options(settings=SUCCESSORS, epochs=EPOCHS),
+        labels=labels_about([name for setting in SUCCESSORS for name in setting["defenses"]]),

@@ -171,6 +171,10 @@ def make_workspace(folder: Path) -> Workspace:
         "timing": {"blocks": 2, "steps_per_block": 1},
         "ablation": {"step_divisors": [10, 1], "reset_epochs": [3]},
         "variants": {"choices": [OTHER]},
+        "successors": [
+            {"title": "<i>one</i> $x$", "defenses": ["vanilla", "proposed"]},
+            {"title": "two", "defenses": ["bim10_adv"]},
+        ],
         "ladder": [{"defense": "proposed", "change": "Proposed"}, {"defense": "bim10_adv", "change": "<b>ten steps</b> $x_1$"}],
         "budgets": {"passes": [18], "defenses": {"proposed": 3, "bim10_adv": 12}},
     }

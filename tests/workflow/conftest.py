@@ -62,8 +62,8 @@ def own_run(shared: Shared, finished_run: Workspace) -> Workspace:
         shutil.copytree(finished_run.folder, folder, symlinks=True)
         own = {"only": {"datasets": ["mnist"]}, "variants": {"defenses": ["proposed"]}, **TITLES}
         (folder / "config" / "own.yaml").write_text(yaml.safe_dump(own))
-        asked = ("all", "variants", "ablation", "budgets", "ladder")
-        copies = ("publish", "publish_variants", "publish_ablation", "publish_budgets", "publish_ladder")
+        asked = ("all", "variants", "ablation", "budgets", "ladder", "successors")
+        copies = ("publish", "publish_variants", "publish_ablation", "publish_budgets", "publish_ladder", "publish_successors")
         Workspace(folder).make("--configfile", "config/tiny.yaml", "config/own.yaml", "--", *asked, *copies)
         Workspace(folder).make("--configfile", "config/tiny.yaml", "config/own.yaml", "--report", "report.html", "--", *asked)
 

@@ -144,6 +144,7 @@ def external(**changes: Any) -> dict:
         ),
         ({"budgets": {"passes": [1], "defenses": {"propose": 3}}}, "budgets.defenses", "proposed"),
         ({"ladder": [{"defense": "propose", "change": "Nothing"}]}, "ladder", "proposed"),
+        ({"successors": [{"title": "Some", "defenses": ["propose"]}]}, "successors", "proposed"),
         ({"budgets": {"passes": [51], "defenses": {"proposed": 3}}}, "budgets.passes, 51: proposed", "17"),
         ({"defenses": {"atda": {"external": THEIRS}}}, "defenses.atda", "either `training` or `external`"),
         ({"defenses": {"theirs": {"title": "Theirs", "family": "none"}}}, "defenses.theirs", "either `training` or `external`"),

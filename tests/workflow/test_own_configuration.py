@@ -52,6 +52,15 @@ def test_classifiers_of_equal_price_are_trained_within_their_budget(own_run: Wor
     assert history.column("epoch").to_pylist() == [1, 2] * 2
 
 
+def test_the_methods_are_shown_by_setting_without_those_that_do_not_run(own_run: Workspace) -> None:
+    table = read_table(own_run.results / "successors.parquet").to_pandas()
+    shown = table[["setting", "defense"]].drop_duplicates().to_numpy().tolist()
+    assert shown == [["<i>one</i> $x$", "proposed"], ["two", "bim10_adv"]]
+    rungs = read_table(own_run.results / "ladder.parquet").to_pandas()
+    strongest = [found[found["column"] == "Strongest"].set_index("defense")["mean"] for found in (table, rungs)]
+    assert strongest[0].to_dict() == strongest[1].to_dict()
+
+
 def test_what_is_published_is_what_the_run_made_with_a_page_that_says_how(own_run: Workspace) -> None:
     folder = own_run.folder / "docs" / "results" / "tiny"
     files = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
@@ -67,7 +76,14 @@ def test_what_is_published_is_what_the_run_made_with_a_page_that_says_how(own_ru
     }
     for name in files - pages:
         assert (folder / name).read_bytes() == (own_run.results / name).read_bytes(), name
-    assert pages == {"about.md", "about_variants.md", "about_ablation.md", "about_budgets.md", "about_ladder.md"}
+    assert pages == {
+        "about.md",
+        "about_variants.md",
+        "about_ablation.md",
+        "about_budgets.md",
+        "about_ladder.md",
+        "about_successors.md",
+    }
     for page in pages:
         about = (folder / page).read_text()
         for fact in (

@@ -1,0 +1,32 @@
+"""Show the methods in each setting by price."""
+
+import click
+import pandas as pd
+
+from advtrain.report.methods_by_price import Setting, methods_table, page
+from cli.command import FromJson
+from cli.report import Report, read_rows, report_command
+
+Settings = tuple[Setting, ...]
+LENGTHS = "Length of each training, by classifier; JSON."
+
+
+@report_command("timing", "overfitting", evaluations=read_rows)
+@click.option("--settings", required=True, type=FromJson(Settings), help="The defenses of each setting, JSON.")
+@click.option("--epochs", required=True, type=FromJson(dict[str, int]), help=LENGTHS)
+def main(
+    evaluations: pd.DataFrame,
+    timing: pd.DataFrame,
+    overfitting: pd.DataFrame,
+    settings: Settings,
+    epochs: dict[str, int],
+    report: Report,
+) -> None:
+    """Show the methods in each setting by price."""
+    table = methods_table(evaluations, timing, overfitting, settings, epochs, list(report.labels.datasets))
+    report.write_table(table)
+    report.write_page("Methods by price", page(table, report.labels))
+
+
+if __name__ == "__main__":
+    main()
