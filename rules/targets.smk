@@ -7,7 +7,7 @@ def known_targets():
     """Every target that can be asked for: the rules, and the files that they make of the data sets and classifiers."""
     for made in workflow.rules:
         yield made.name
-        for file, dataset, defense in itertools.product(made.output, DATASETS, CLASSIFIERS):
+        for file, dataset, defense in itertools.product(made.output, DATASETS, [*CLASSIFIERS, *BESTS, *EXTERNAL]):
             yield apply_wildcards(file, {"dataset": dataset, "defense": defense})
 
 
@@ -26,5 +26,7 @@ if TARGETS:
         raise WorkflowError(
             "A target is wrong.",
             *WRONG,
-            "There are the data sets {} and the classifiers {}.".format(", ".join(DATASETS), ", ".join(CLASSIFIERS)),
+            "There are the data sets {} and the classifiers {}.".format(
+                ", ".join(DATASETS), ", ".join([*CLASSIFIERS, *EXTERNAL])
+            ),
         )
