@@ -13,7 +13,7 @@ from torch import nn
 
 from advtrain import defenses
 from advtrain.data.examples import Examples
-from synthetic import synthetic_images
+from synthetic import synthetic_cifar10, synthetic_images
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -40,6 +40,12 @@ def closed_figures() -> Iterator[None]:
 def examples() -> Examples:
     images, labels = synthetic_images(96, seed=0)
     return Examples(torch.from_numpy(images).unsqueeze(1).float() / 255, torch.from_numpy(labels).long())
+
+
+@pytest.fixture
+def colour_examples() -> Examples:
+    images, labels = synthetic_cifar10(40, seed=0)
+    return Examples(torch.from_numpy(images).float() / 255, torch.from_numpy(labels).long())
 
 
 @pytest.fixture

@@ -32,14 +32,18 @@ def write_synthetic_dataset(folder: Path, seed: int) -> None:
         write_idx(folder / f"{prefix}-labels-idx1-ubyte", labels)
 
 
+def synthetic_cifar10(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Ten classes in colour, of CIFAR-10's size: each image as above in a colour of its own."""
+    grey, labels = synthetic_images(n, seed)
+    colours = np.random.default_rng(seed).uniform(0.4, 1, (n, 3, 1, 1))
+    return np.pad(colours * grey[:, None], ((0, 0), (0, 0), (2, 2), (2, 2))).astype(np.uint8), labels
+
+
 def write_synthetic_cifar10(folder: Path, seed: int) -> None:
-    """Ten classes in colour, of CIFAR-10's size: a square as above in a colour of its own."""
     folder.mkdir(parents=True, exist_ok=True)
     for prefix, n, offset in (("train", TRAIN, 0), ("t10k", TEST, 1)):
-        grey, labels = synthetic_images(n, 2 * seed + offset)
-        colours = np.random.default_rng(2 * seed + offset).uniform(0.4, 1, (n, 3, 1, 1))
-        images = np.pad(colours * grey[:, None], ((0, 0), (0, 0), (2, 2), (2, 2)))
-        write_idx(folder / f"{prefix}-images-idx3-ubyte", images.astype(np.uint8))
+        images, labels = synthetic_cifar10(n, 2 * seed + offset)
+        write_idx(folder / f"{prefix}-images-idx3-ubyte", images)
         write_idx(folder / f"{prefix}-labels-idx1-ubyte", labels)
 
 

@@ -17,7 +17,7 @@ from advtrain.data.examples import Examples
 from advtrain.evaluation.paper_attacks import FixedStep, Sweep, Trace, sweep_bim, trace_bim
 from advtrain.evaluation.pgd import PgdSettings, strong
 from advtrain.evaluation.table import evaluation_row, unpack_outcomes
-from advtrain.networks.plain import NETWORKS, initialise, new_network
+from advtrain.networks.plain import PLAIN, initialise, new_network
 from synthetic import synthetic_images
 
 IMAGES = 500
@@ -245,7 +245,7 @@ def test_chance_is_the_share_of_the_commonest_label(data: Examples, monkeypatch:
         assert verdict("above_chance_at_half", model) == expected
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", PLAIN)
 @pytest.mark.parametrize("check", ["not_logits", "not_deterministic", "not_batch_invariant"])
 def test_our_own_networks_answer_in_logits_the_same_twice_and_in_every_batch(check: str, network: str, data: Examples) -> None:
     ours = new_network(network)

@@ -11,7 +11,7 @@ from advtrain.defenses.base import Defense, seed_rows
 from advtrain.defenses.proposed import Proposed
 from advtrain.evaluation.paper_attacks import FixedStep, Sweep, Trace, fixed_step_bim, sweep_bim, trace_bim
 from advtrain.networks.ensemble import Ensemble
-from advtrain.networks.plain import NETWORKS, initialise, new_network
+from advtrain.networks.plain import NETWORKS, PLAIN, RESIDUAL, initialise, new_network
 from advtrain.system.errors import InputError
 from advtrain.system.randomness import SeededRandom
 from advtrain.training import run, trainer
@@ -38,7 +38,7 @@ def images(n: int) -> tuple[Tensor, Tensor]:
     return x, torch.randint(10, (len(SEEDS), n), generator=generator)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", PLAIN)
 def test_each_network_has_its_own_logits_and_adversarial_examples_of_its_own_images(name: str) -> None:
     networks, (x, y) = networks_of(name), images(3)
     budget = {"epsilon": 0.3, "step_size": 0.1, "iterations": 3}
@@ -155,6 +155,11 @@ def test_seeds_are_trained_at_once_on_a_gpu_if_the_defense_knows_of_seeds(monkey
     assert groups(plan("proposed"), SEEDS, CPU) == [[3], [4], [5]]
     monkeypatch.setattr(Proposed, "several_seeds", Defense.several_seeds)
     assert groups(plan("proposed"), SEEDS, CUDA) == [[3], [4], [5]]
+
+
+@pytest.mark.parametrize("name", RESIDUAL)
+def test_a_residual_network_is_trained_on_one_seed_at_a_time(name: str) -> None:
+    assert groups(plan("vanilla", network=name), SEEDS, CUDA) == [[3], [4], [5]]
 
 
 def test_a_network_that_cannot_be_stacked_is_trained_on_one_seed_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

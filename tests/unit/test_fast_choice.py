@@ -9,7 +9,7 @@ from advtrain.fast import choice
 from advtrain.fast.cpu import frozen
 from advtrain.fast.products import Products
 from advtrain.networks.ensemble import Ensemble, per_seed
-from advtrain.networks.plain import NETWORKS, initialise, new_network
+from advtrain.networks.plain import PLAIN, initialise, new_network
 from advtrain.system.randomness import SeededRandom
 from advtrain.training.noisy_zeros import NoisyZeros
 
@@ -24,7 +24,7 @@ def network_of(name: str, seed: int = 0) -> nn.Sequential:
     return network.double()
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", PLAIN)
 def test_products_are_the_plain_network_alone_and_in_an_ensemble(name: str) -> None:
     plain = [network_of(name, seed) for seed in (1, 2)]
     together = Ensemble(plain)
@@ -46,7 +46,7 @@ def seen_by(form: str, network: nn.Sequential) -> nn.Module:
     return {"plain": lambda: network, "cpu": lambda: frozen(network), "products": lambda: Products(network)}[form]()
 
 
-NAMES = {len(new_network(name)): name for name in NETWORKS}
+NAMES = {len(new_network(name)): name for name in PLAIN}
 FORMS = ("plain", "cpu", "products", "ensemble")
 
 
@@ -57,7 +57,7 @@ def moved(form: str, network: nn.Sequential, x: Tensor, y: Tensor) -> Tensor:
     return gradient.view(-1, *x.shape)[-1].sign()
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", PLAIN)
 @pytest.mark.parametrize("form", FORMS)
 def test_a_pixel_without_gradient_does_not_move_and_the_others_as_in_float64(name: str, form: str) -> None:
     network = network_of(name)
@@ -109,7 +109,7 @@ def test_a_network_computed_by_the_kernels_is_trained_by_theirs_and_any_other_by
     assert choice.adam(new_network("small_cnn")) is torch.optim.Adam
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", PLAIN)
 def test_a_loss_with_a_gradient_in_it_has_that_of_float64_whatever_the_form_in_training(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from advtrain.attacks.gradient import LOSSES, input_gradient
 from advtrain.fast.cpu import Frozen, _convolution, frozen
-from advtrain.networks.plain import NETWORKS, initialise, new_network
+from advtrain.networks.plain import PLAIN, initialise, new_network
 from agreement import largest_difference
 
 
@@ -45,12 +45,12 @@ def assert_same(network: nn.Module, x: Tensor, y: Tensor, loss: str = "cross_ent
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", PLAIN)
 def test_every_network_of_ours_gives_the_same_logits_and_gradient(name: str, loss: str) -> None:
     assert_same(network_of(name), *images(7), loss)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", PLAIN)
 def test_every_network_of_ours_gives_the_same_in_float32_but_for_rounding(name: str) -> None:
     network, (x, y) = network_of(name, torch.float32), images(7, torch.float32)
     gradient, logits = input_gradient(frozen(network), x, y)

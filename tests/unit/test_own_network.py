@@ -199,6 +199,7 @@ def images(*shape: int, classes: int = 10) -> Examples:
         ("small_cnn", images(3, 32, 32), "images are 3x32x32 in 10 classes, small_cnn is for 1x28x28 in 10: bring a network"),
         ("madry_cnn", images(1, 28, 28, classes=26), "images are 1x28x28 in 26 classes, madry_cnn is for 1x28x28 in 10"),
         ("small_cnn", images(1, 29, 29), "images are 1x29x29"),
+        ("resnet8", images(1, 28, 28), "images are 1x28x28 in 10 classes, resnet8 is for 3x32x32 in 10"),
         ("nets.py:mlp", images(1, 8, 8), r"1x8x8 in 10 classes, which network nets.py:mlp does not take: .*mat1"),
         ("nets.py:mlp", images(1, 28, 28, classes=7), r"nets.py:mlp gives \[10\] for each, expected 7 logits"),
     ],

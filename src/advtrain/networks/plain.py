@@ -1,7 +1,7 @@
-"""The two classifiers for 28x28 grey images and ten classes, and how any network is made and asked."""
+"""The two plain classifiers for 28x28 grey images and ten classes, and how any network is made and asked."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeGuard
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from advtrain.data.examples import CLASSES, Examples
 from advtrain.networks.own import own_network
+from advtrain.networks.residual import preact_resnet18, resnet8
 from advtrain.results.code import own_file
 from advtrain.system.errors import InputError
 
@@ -53,8 +54,10 @@ def madry_cnn() -> nn.Sequential:
     )
 
 
-NETWORKS = {"small_cnn": small_cnn, "madry_cnn": madry_cnn}
-IMAGE_SHAPE = (1, 28, 28)
+PLAIN = {"small_cnn": small_cnn, "madry_cnn": madry_cnn}
+RESIDUAL = {"preact_resnet18": preact_resnet18, "resnet8": resnet8}
+NETWORKS: dict[str, Callable[[], nn.Module]] = {**PLAIN, **RESIDUAL}
+IMAGE_SHAPES = {**dict.fromkeys(PLAIN, (1, 28, 28)), **dict.fromkeys(RESIDUAL, (3, 32, 32))}
 """What they are for."""
 
 
@@ -97,8 +100,8 @@ def check_fits(network: nn.Module, name: str, data: Examples) -> None:
     """Raise InputError unless a network, the configuration's `name`, takes the images and has a logit for each class."""
     shape = tuple(data.x.shape[1:])
     images = f"the images are {'x'.join(map(str, shape))} in {data.classes} classes"
-    if name in NETWORKS and (shape, data.classes) != (IMAGE_SHAPE, CLASSES):
-        ours = f"{'x'.join(map(str, IMAGE_SHAPE))} in {CLASSES}"
+    if name in IMAGE_SHAPES and (shape, data.classes) != (IMAGE_SHAPES[name], CLASSES):
+        ours = f"{'x'.join(map(str, IMAGE_SHAPES[name]))} in {CLASSES}"
         raise InputError(f"{images}, {name} is for {ours}: bring a network of your own, as network: file.py:function")
     try:
         logits = predict(network, data.x[:2].to(next(network.parameters()).device))
@@ -139,7 +142,7 @@ LETTERS = {nn.Conv2d: "C", nn.ReLU: "R", nn.MaxPool2d: "M", nn.Flatten: "F", nn.
 
 
 def is_known_architecture(model: nn.Module) -> TypeGuard[nn.Sequential]:
-    """Whether a model is built as those above: convolutions, flattened, then dense layers, all without special settings.
+    """Whether a model is built as the plain ones: convolutions, flattened, then dense layers, all without special settings.
 
     Such a model can be written down in other ways that compute the same.
     """

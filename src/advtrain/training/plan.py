@@ -17,7 +17,7 @@ class Plan:
     """All that decides what a training computes, except for the images themselves."""
 
     network: str
-    """`small_cnn`, `madry_cnn`, or a user's own, `file.py:function`."""
+    """One of `networks.plain.NETWORKS`, or a user's own, `file.py:function`."""
     defense: Mapping[str, Any]
     """`method` and its own settings."""
     epsilon: float
