@@ -22,12 +22,12 @@ RATE = 0.2
 class Literally:
     """Six images in minibatches of four and two, plain gradient descent, and the draws of the defense once more."""
 
-    def __init__(self, defense: dict[str, Any]) -> None:
+    def __init__(self, defense: dict[str, Any], **changes: Any) -> None:
         generator = torch.Generator().manual_seed(0)
         images = (2 * torch.rand(6, 1, 28, 28, generator=generator) - 0.5).clamp(0, 1)
         data = Examples(images, torch.tensor([3, 1, 4, 1, 5, 9]))
         descent = {"optimiser": "sgd", "momentum": 0, "learning_rate": RATE}
-        self.trainer = Trainer(plan("", defense=defense, epsilon=EPSILON, batch_size=4, **descent), data, [3])
+        self.trainer = Trainer(plan("", defense=defense, epsilon=EPSILON, batch_size=4, **descent, **changes), data, [3])
         self.x, self.y = data.x.double(), data.y
         self.trainer.network.double()
         object.__setattr__(self.trainer.data, "x", self.x)
@@ -53,6 +53,11 @@ class Literally:
     def noise(self, x: Tensor, radius: float) -> Tensor:
         """U(-radius, radius)."""
         return 2 * radius * self.random.uniform(x) - radius
+
+    def moves(self, images: int) -> list[tuple[int, int, bool]]:
+        """Of each image of a minibatch: row and column of the canvas to begin at, and whether it is flipped."""
+        draws = self.random.uniform(torch.empty(images, 3, dtype=torch.float64)).tolist()
+        return [(int(9 * row), int(9 * column), flip < 0.5) for row, column, flip in draws]
 
     def cross_entropy(self, x: Tensor, y: Tensor) -> Tensor:
         """Of each image."""
@@ -80,6 +85,27 @@ class Literally:
         with torch.no_grad():
             for weight, gradient in zip(weights, torch.autograd.grad(loss, weights), strict=True):
                 weight -= RATE * gradient
+
+
+def canvas(x: Tensor) -> Tensor:
+    """Images with four rows or columns of zeros on each side."""
+    wide = torch.zeros(*x.shape[:-2], x.shape[-2] + 8, x.shape[-1] + 8, dtype=x.dtype)
+    wide[..., 4:-4, 4:-4] = x
+    return wide
+
+
+def seen(wide: Tensor, index: Tensor, moves: list[tuple[int, int, bool]]) -> Tensor:
+    """What of the canvases at an index is seen."""
+    windows = [
+        wide[i, :, row : row + 28, column : column + 28] for i, (row, column, _) in zip(index.tolist(), moves, strict=True)
+    ]
+    return torch.stack([w.flip(-1) if flipped else w for w, (_, _, flipped) in zip(windows, moves, strict=True)])
+
+
+def put_back(wide: Tensor, index: Tensor, moves: list[tuple[int, int, bool]], x: Tensor) -> None:
+    """The inverse: images, turned back, into the places that they were seen at."""
+    for i, (row, column, flipped), image in zip(index.tolist(), moves, x, strict=True):
+        wide[i, :, row : row + 28, column : column + 28] = image.flip(-1) if flipped else image
 
 
 def clip(x: Tensor, low: Any, high: Any) -> Tensor:

@@ -21,6 +21,7 @@ TRUE = {"labels": "ground_truth"}
 PROPOSED = {"method": "proposed", "step_divisor": 10, "reset_epochs": 4, **TRUE}
 ALONE, MIXED = {"trained_on": "adversarial"}, {"trained_on": "mixture"}
 GUIDED = {"label_smoothing": 0.4, "regulariser": 10}
+MOVED = {"augment": "crop_flip"}
 VARYING = {"schedule": ((0, 0.1), (1.5, 1), (2, 1), (2, 0.1))}
 RECIPES: dict[str, dict[str, Any]] = {
     "vanilla": {"defense": {"method": "vanilla"}},
@@ -44,6 +45,14 @@ RECIPES: dict[str, dict[str, Any]] = {
     "fgsm_ep": {"defense": {"method": "fgsm_ep", **GUIDED}},
     "fgsm_mep": {"defense": {"method": "fgsm_mep", **GUIDED, "decay": 0.3, "redraw_epochs": 2}},
     "fgsm_pco": {"defense": {"method": "fgsm_pco", **GUIDED}},
+    "free_at on moved images": {"defense": {"method": "free_at", "replays": 2}, **MOVED},
+    "proposed on moved images": {"defense": PROPOSED, **MOVED},
+    "fgsm_mep on moved images": {"defense": {"method": "fgsm_mep", **GUIDED, "decay": 0.3, "redraw_epochs": 2}, **MOVED},
+    "fgsm_mep not aligned": {
+        "defense": {"method": "fgsm_mep", **GUIDED, "decay": 0.3, "redraw_epochs": 2},
+        **MOVED,
+        "aligned": False,
+    },
     "proposed by sgd": {"defense": PROPOSED, "optimiser": "sgd", "momentum": 0.9, "learning_rate": 0.1, **VARYING},
 }
 PLAN = Plan(
@@ -60,6 +69,8 @@ PLAN = Plan(
     learning_rate=1e-3,
     schedule=(),
     weight_decay=0,
+    augment="none",
+    aligned=True,
     zero_gradients="kept",
     held_out_examples=0,
     monitor_examples=20,

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from advtrain.data.examples import Examples
 from advtrain.training.run import train
-from literally import EPSILON, Literally, clip, kl, projected
+from literally import EPSILON, Literally, canvas, clip, kl, projected, put_back, seen
 from trainings import GUIDED, MIXED, assert_same_bits, plan
 
 BOTH = pytest.mark.parametrize("trained_on", ["adversarial", "mixture"])
@@ -204,5 +204,71 @@ def test_fgsm_pco_trains_between_start_and_step_by_how_unsure_it_is_at_the_start
         far = x + 1.5 * (carried[index] - x)
         fused = side.network(torch.stack([c * a + (1 - c) * b for c, a, b in zip(unsure, start, far, strict=True)]))
         after = side.network(carried[index])
+        changes = [((after - other) ** 2).sum() / after.numel() for other in (before, fused)]
+        side.descend(side.smoothed(fused, y).mean() + 10 * abs(changes[0] - changes[1]))
+
+
+MOVED = {"augment": "crop_flip"}
+
+
+def test_fast_at_sees_other_crops_and_flips_of_the_images_at_each_visit() -> None:
+    side, visits = Literally({"method": "fast_at", "step_factor": 1.25, "trained_on": "adversarial"}, **MOVED), []
+    for _, index in side.minibatches():
+        visits.append(side.moves(len(index)))
+        x, y = seen(canvas(side.x), index, visits[-1]), side.y[index]
+        start = x + side.noise(x, EPSILON)
+        side.descend(side.cross_entropy(projected(start + 0.375 * side.gradient(start, y).sign(), x), y).mean())
+    assert len({move for moves in visits for move in moves}) > 10
+
+
+def test_proposed_carries_an_example_with_its_image_through_crops_and_flips_and_back() -> None:
+    settings = {"step_divisor": 10, "reset_epochs": 3, "labels": "ground_truth"}
+    side = Literally({"method": "proposed", **settings}, **MOVED)
+    wide = canvas(side.x)
+    carried = wide.clone()
+    for _, index in side.minibatches():
+        moves, y = side.moves(len(index)), side.y[index]
+        assert torch.allclose(side.kept("x_adv"), carried, rtol=0, atol=1e-12)
+        x, x_adv = seen(wide, index, moves), seen(carried, index, moves)
+        x_adv = projected(x_adv + EPSILON / 10 * side.gradient(x_adv, y).sign(), x)
+        put_back(carried, index, moves, x_adv)
+        side.descend(side.loss(x, x_adv, y, "mixture"))
+    assert (carried - wide).abs().max() > 1.5 * EPSILON / 10, "pixels have moved in more than one epoch"
+
+
+def test_fgsm_mep_moves_its_momentum_with_the_image() -> None:
+    side = Literally({"method": "fgsm_mep", **GUIDED, "decay": 0.3, "redraw_epochs": 3}, **MOVED)
+    wide = canvas(side.x)
+    carried, momentum = wide + EPSILON * side.noise(wide, 1).sign(), torch.zeros_like(wide)
+    for epoch, index in side.minibatches():
+        moves, y = side.moves(len(index)), side.y[index]
+        if epoch:
+            assert torch.allclose(side.kept("x_adv"), carried, rtol=0, atol=1e-12)
+            assert torch.allclose(side.kept("momentum"), momentum, rtol=0, atol=1e-12)
+        x, start, m = (seen(kept, index, moves) for kept in (wide, carried, momentum))
+        before, gradient = look(side, start, y)
+        m = gradient / gradient.abs().sum() + 0.3 * m
+        put_back(momentum, index, moves, m)
+        put_back(carried, index, moves, projected(start + EPSILON * m.sign(), x))
+        after = side.network(projected(start + EPSILON * gradient.sign(), x))
+        side.descend(side.smoothed(after, y).mean() + 10 * ((after - before) ** 2).sum() / after.numel())
+
+
+def test_fgsm_pco_not_aligned_leaves_the_perturbation_where_it_was_while_the_image_moves_under_it() -> None:
+    side = Literally({"method": "fgsm_pco", **GUIDED}, **MOVED, aligned=False)
+    wide, delta = canvas(side.x), EPSILON * side.noise(side.x, 1).sign()
+    for epoch, index in side.minibatches():
+        moves, y = side.moves(len(index)), side.y[index]
+        if epoch:
+            assert torch.allclose(side.kept("x_adv"), delta, rtol=0, atol=1e-12)
+        x = seen(wide, index, moves)
+        start = x + delta[index]
+        before, gradient = look(side, start, y)
+        x_adv = projected(start + EPSILON * gradient.sign(), x)
+        delta[index] = x_adv - x
+        unsure = [1 - torch.softmax(logits, 0)[label] for logits, label in zip(before, y, strict=True)]
+        far = x + 1.5 * (x_adv - x)
+        fused = side.network(torch.stack([c * a + (1 - c) * b for c, a, b in zip(unsure, start, far, strict=True)]))
+        after = side.network(x_adv)
         changes = [((after - other) ** 2).sum() / after.numel() for other in (before, fused)]
         side.descend(side.smoothed(fused, y).mean() + 10 * abs(changes[0] - changes[1]))

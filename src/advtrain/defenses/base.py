@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from advtrain.attacks.gradient import cross_entropy
+from advtrain.data.augmentation import Augment, Window, look, padded, write
 from advtrain.data.examples import CLASSES
 from advtrain.networks.plain import evaluation_mode
 from advtrain.system.errors import InputError, check_at_least_one
@@ -52,6 +53,15 @@ class Defense:
     batch_size: int
     """Images of a full minibatch; set before `start_training`."""
 
+    augment: Augment = "none"
+    """How training images are moved at each visit; set before `start_training`, whose images are not."""
+
+    window: Window | None = None
+    """What is seen of each image of the minibatch, set before its `outcome`; None where images are not augmented."""
+
+    aligned: bool = True
+    """Whether a carried perturbation is moved with its image; set before `start_training`."""
+
     replays: int = 1
     """Updates made of each minibatch, one after the other; each asks for an `outcome`."""
 
@@ -92,7 +102,12 @@ class Defense:
 
 
 class Carrying(Defense):
-    """A defense that carries an adversarial example for each training image and seed from epoch to epoch, in `x_adv`."""
+    """A defense that carries an adversarial example for each training image and seed from epoch to epoch, in `x_adv`.
+
+    Where images are cropped and flipped, whole canvases are carried: an example is seen through the window of its image and
+    written back through it, as by Zheng et al. 2020. If not `aligned`, a perturbation is carried and added to its image however
+    that is moved, as the code of FGSM-MEP and FGSM-PCO has it.
+    """
 
     def __init__(self, *, epsilon: float, reset_epochs: int | None) -> None:
         """Args: reset_epochs, after which the examples start again, None for never."""
@@ -102,7 +117,9 @@ class Carrying(Defense):
         self.reset_epochs = reset_epochs
 
     def start_training(self, x: Tensor) -> None:
-        """Make room for the examples, [n, C, H, W]."""
+        """Make room for the examples [n, C, H, W]: canvases [n, C, H + 8, W + 8], or perturbations if not `aligned`."""
+        if self.augment == "crop_flip":
+            x = padded(x) if self.aligned else torch.zeros_like(x)
         self.x = x
         self.x_adv = x.clone()
 
@@ -114,6 +131,23 @@ class Carrying(Defense):
     def reset(self) -> None:
         """Start the examples: at the clean images."""
         self.x_adv.copy_(self.x)
+
+    def carried(self, x: Tensor, index: Tensor) -> Tensor:
+        """The examples [B, C, H, W] of a minibatch's images x [B, C, H, W] as the epoch before has left them."""
+        kept = self.kept(self.x_adv, index)
+        return kept if self.window is None or self.aligned else x + kept
+
+    def carry(self, x: Tensor, x_adv: Tensor, index: Tensor) -> None:
+        """Leave the examples x_adv [B, C, H, W] of a minibatch's images x for the next epoch."""
+        self.keep(self.x_adv, x_adv if self.window is None or self.aligned else x_adv - x, index)
+
+    def kept(self, of_images: Tensor, index: Tensor) -> Tensor:
+        """The rows [B, C, H, W] of a minibatch in what is kept for each image as `x_adv` is."""
+        return look(*seed_rows(of_images, index), self.window if self.aligned else None)
+
+    def keep(self, of_images: Tensor, rows: Tensor, index: Tensor) -> None:
+        """Put the rows [B, C, H, W] of a minibatch into what is kept for each image, in place."""
+        write(*seed_rows(of_images, index), self.window if self.aligned else None, rows)
 
     def state_dict(self) -> dict[str, Tensor]:
         """The carried examples, [n, C, H, W]."""

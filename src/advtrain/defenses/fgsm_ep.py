@@ -16,8 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from advtrain.attacks.gradient import project
-from advtrain.defenses.base import Carrying, Outcome, seed_rows, smoothed_cross_entropy
-from advtrain.system.device import no_place_twice
+from advtrain.defenses.base import Carrying, Outcome, smoothed_cross_entropy
 from advtrain.system.errors import InputError, check_not_negative
 
 
@@ -40,12 +39,10 @@ class FgsmEp(Carrying):
 
     def outcome(self, network: nn.Module, x: Tensor, y: Tensor, index: Tensor) -> Outcome:
         """LS(C(x_adv)) + 10 MSE(C(x_adv), C(start))."""
-        carried, places = seed_rows(self.x_adv, index)
-        start = carried[places]
+        start = self.carried(x, index)
         before, gradient = self.look(network, start, y)
         x_adv = project(start + self.epsilon * gradient.sign(), x, self.epsilon)
-        with no_place_twice():
-            carried[places] = x_adv
+        self.carry(x, x_adv, index)
         return self.guided(network, x_adv, y, before)
 
     def look(self, network: nn.Module, start: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

@@ -18,9 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from advtrain.attacks.gradient import project
-from advtrain.defenses.base import Outcome, seed_rows
+from advtrain.defenses.base import Outcome
 from advtrain.defenses.fgsm_ep import FgsmEp
-from advtrain.system.device import no_place_twice
 from advtrain.system.errors import InputError, check_at_least_one
 
 
@@ -49,15 +48,12 @@ class FgsmMep(FgsmEp):
 
     def outcome(self, network: nn.Module, x: Tensor, y: Tensor, index: Tensor) -> Outcome:
         """LS(C(x_adv)) + 10 MSE(C(x_adv), C(start))."""
-        carried, places = seed_rows(self.x_adv, index)
-        start = carried[places]
+        start = self.carried(x, index)
         before, gradient = self.look(network, start, y)
         norm = gradient.abs().sum((-4, -3, -2, -1), keepdim=True)
-        of_images, _ = seed_rows(self.momentum, index)
-        momentum = gradient / norm + self.decay * of_images[places]
-        with no_place_twice():
-            of_images[places] = momentum
-            carried[places] = project(start + self.epsilon * momentum.sign(), x, self.epsilon)
+        momentum = gradient / norm + self.decay * self.kept(self.momentum, index)
+        self.keep(self.momentum, momentum, index)
+        self.carry(x, project(start + self.epsilon * momentum.sign(), x, self.epsilon), index)
         x_adv = project(start + self.epsilon * gradient.sign(), x, self.epsilon)
         return self.guided(network, x_adv, y, before)
 

@@ -17,9 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from advtrain.attacks.gradient import cross_entropy, project
-from advtrain.defenses.base import Outcome, both_logits, seed_rows, smoothed_cross_entropy
+from advtrain.defenses.base import Outcome, both_logits, smoothed_cross_entropy
 from advtrain.defenses.fgsm_ep import FgsmEp, mse
-from advtrain.system.device import no_place_twice
 
 
 class FgsmPco(FgsmEp):
@@ -29,12 +28,10 @@ class FgsmPco(FgsmEp):
 
     def outcome(self, network: nn.Module, x: Tensor, y: Tensor, index: Tensor) -> Outcome:
         """LS(C(fused)) + 10 |MSE(C(x_adv), C(start)) - MSE(C(x_adv), C(fused))|."""
-        carried, places = seed_rows(self.x_adv, index)
-        start = carried[places]
+        start = self.carried(x, index)
         before, gradient = self.look(network, start, y)
         x_adv = project(start + self.epsilon * gradient.sign(), x, self.epsilon)
-        with no_place_twice():
-            carried[places] = x_adv
+        self.carry(x, x_adv, index)
         c = 1 - torch.exp(-cross_entropy(before, y))[..., None, None, None]
         fused, after = both_logits(network, c * start + (1 - c) * (x + 1.5 * (x_adv - x)), x_adv)
         loss = smoothed_cross_entropy(fused, y, self.label_smoothing).mean(-1)

@@ -19,9 +19,7 @@ from advtrain.defenses.base import (
     attack_labels,
     check_labels,
     mixture,
-    seed_rows,
 )
-from advtrain.system.device import no_place_twice
 from advtrain.system.errors import check_above_zero
 
 
@@ -39,10 +37,7 @@ class Proposed(Carrying):
 
     def outcome(self, network: nn.Module, x: Tensor, y: Tensor, index: Tensor) -> Outcome:
         """(CE(clean) + CE(carried examples, one step further)) / 2."""
-        carried, places = seed_rows(self.x_adv, index)
-        x_adv = carried[places]
         attacked = attack_labels(network, x, y, self.labels)
-        x_adv, _ = ascend(network, x_adv, x, attacked, epsilon=self.epsilon, step_size=self.step_size)
-        with no_place_twice():
-            carried[places] = x_adv
+        x_adv, _ = ascend(network, self.carried(x, index), x, attacked, epsilon=self.epsilon, step_size=self.step_size)
+        self.carry(x, x_adv, index)
         return mixture(network, x, x_adv, y)

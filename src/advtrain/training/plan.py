@@ -7,6 +7,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from advtrain.attacks.gradient import check_epsilon
+from advtrain.data.augmentation import Augment
 from advtrain.defenses import registry
 from advtrain.system.errors import InputError, check_above_zero, check_not_negative
 from advtrain.system.settings import check_counts
@@ -39,6 +40,10 @@ class Plan:
     """Points (epoch, factor) of the learning rate, joined by straight lines; two at one epoch are a jump, none is constant."""
     weight_decay: float
     """What is added to each gradient, as a share of its weight (L2)."""
+    augment: Augment
+    """Whether each visit of a training image sees it cropped and flipped at random."""
+    aligned: bool
+    """Whether a perturbation that is carried from epoch to epoch is moved with its image."""
     zero_gradients: Literal["kept", "random_signs"]
     """Whether an attack in training leaves a pixel without gradient where it is, or moves it as rounding noise would."""
     held_out_examples: int

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from advtrain.data.augmentation import crop, draw_window
 from advtrain.data.examples import Examples
 from advtrain.defenses import registry
 from advtrain.fast.choice import adam, in_training
@@ -67,6 +68,7 @@ class Trainer:
             self.defense.random, self.defense.classes = SeededRandom(self.seeds, device), data.classes
             seed_dropout(self.network, self.defense.random)
             self.defense.batch_size = plan.batch_size
+            self.defense.augment, self.defense.aligned = plan.augment, plan.aligned
             self.defense.start_training(per_seed(self.network, self.data.x))
         if plan.zero_gradients == "random_signs":
             self.seen = NoisyZeros(self.seen, self.defense.random)
@@ -161,6 +163,9 @@ class Trainer:
         """
         # One label a thread; indexing would give a thread four, one after the other.
         x, y = self.data.x[index], self.data.y.index_select(0, index.flatten()).view_as(index)
+        if self.plan.augment == "crop_flip":
+            self.defense.window = draw_window(x, self.defense.random)
+            x = crop(x, self.defense.window)
         for _ in range(self.defense.replays):
             outcome = self.defense.outcome(self.seen, x, y, index)
             self.optimiser.zero_grad()
