@@ -23,6 +23,10 @@ SEEDS = [3, 4, 5]
 DRAWING = {
     "random_start",
     "fgsm_adv with noise for zeros",
+    "free_at on moved images",
+    "proposed on moved images",
+    "fgsm_mep on moved images",
+    "fgsm_mep not aligned",
     "fast_at",
     "n_fgsm",
     "zero_grad",

@@ -23,7 +23,7 @@ for _ in range(2):
     print(made_by({}).record["commit"], flush=True)
     input()
 """
-COMMITTED = ["src/advtrain/__init__.py", "config/config.yaml", "docs/results/cpu/table1.md", "README.md"]
+COMMITTED = ["src/advtrain/__init__.py", "config/config.yaml", "docs/results/paper/table1.md", "README.md"]
 
 
 @pytest.fixture

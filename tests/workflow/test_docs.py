@@ -119,7 +119,7 @@ def test_links_lead_to_files_and_headings_and_tests_that_are_named_are_there(pag
 
 
 def test_the_readme_and_the_docs_are_short() -> None:
-    before_links, _, _ = README.read_text().partition("## Read on")
+    before_links, _, _ = re.sub(r"<!-- docs.*?<!-- end -->", "", README.read_text(), flags=re.DOTALL).partition("## Read on")
     assert len(before_links.split()) <= 700
     by_hand = [page for page in DOCS if page.name != "gpu.md"]  # that one is written by `make gpu`
     assert sum(len(page.read_text().split()) for page in (README, *by_hand)) <= 9000
@@ -131,7 +131,7 @@ def test_a_table_of_results_in_a_page_is_the_published_file() -> None:
         for page in PAGES
         for block in re.findall(r"<!-- (docs/results/\S+) -->\n(.*?)\n<!-- end -->", page.read_text(), re.DOTALL)
     ]
-    assert "docs/results/cpu/headline.md" in dict(found)
+    assert "docs/results/paper/headline.md" in dict(found)
     for file, text in found:
         assert text.strip() == (REPOSITORY / file).read_text().strip(), file
 
