@@ -118,6 +118,7 @@ use rule table1 as claims with:
     input:
         code=code("src/claims.py"),
         evaluations=EVALUATIONS,
+        timing="<results>/timing.parquet",
         timing_blocks="<results>/timing_blocks.parquet",
     output:
         page("claims", "Claims", "Claims and verdicts"),

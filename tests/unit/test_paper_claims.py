@@ -44,7 +44,7 @@ def figures(changes: Changes | None = None, *, seeds: int = 3, seconds: pd.DataF
             of_seed = percent[seed] if isinstance(percent, tuple) else percent
             row = outcome_row("bim", round(of_seed * IMAGES / 100), IMAGES, n, iterate=iterate[0] if iterate else n)
             rows.append({"dataset": dataset, "defense": defense, "seed": seed, **row})
-    return Figures(pd.DataFrame(rows), rounds() if seconds is None else seconds, DATASETS, DEFENSES)
+    return Figures(pd.DataFrame(rows), rounds() if seconds is None else seconds, "mnist", DATASETS, DEFENSES)
 
 
 def rounds(n: int = 20, **seconds: list[float]) -> pd.DataFrame:
@@ -211,16 +211,68 @@ def test_a_time_that_was_not_measured_is_named(key: str) -> None:
     assert (found.verdict, found.rule) == (CANNOT_BE_TOLD, "not evaluated here: training time of atda")
 
 
-def test_a_configuration_without_the_paper_s_names_can_tell_nothing() -> None:
-    renamed = figures().evaluations.assign(dataset="kmnist")
+def test_a_configuration_without_the_paper_s_defenses_can_tell_nothing() -> None:
     mine = rounds().query("defense == 'proposed'").assign(defense="mine")
-    other = Figures(renamed, mine, {"kmnist": "KMNIST"}, {"mine": "Mine"})
+    other = replace(figures(), timing_blocks=mine, defenses={"mine": "Mine"}, evaluations=without(attack="bim").evaluations)
     assert {claim.verdict for claim in judge_all(other)} == {CANNOT_BE_TOLD}
+
+
+def test_of_other_data_sets_the_paper_claims_nothing_and_the_page_says_so() -> None:
+    other = replace(figures(), datasets={"kmnist": "KMNIST"})
+    assert not judge_all(other)
+    (only,) = claims_page.page([], other, replace(labels_of(*DEFENSES), datasets=other.datasets), "a machine")
+    assert only.text == "The paper claims nothing of KMNIST."
+
+
+def on_cifar10(changes: Changes | None = None, **seconds: list[float]) -> Figures:
+    """The sequel's figures: 36 points over ATDA, 3 below both BIM-Adv; 20% less time than ATDA, 80% less than BIM(30)-Adv."""
+    percent = {"atda": 10.0, "proposed": 46.0, "bim10_adv": 49.0, "bim30_adv": 49.0}
+    said: Changes = {("cifar10", defense, n): figure for defense, figure in percent.items() for n in (10, 30)}
+    found = figures(said | (changes or {}), seconds=rounds(**{"atda": [25.0] * 20, "proposed": [20.0] * 20, **seconds}))
+    return replace(found, timed_on="cifar10", datasets={"cifar10": "CIFAR-10"})
+
+
+SEQUEL = {
+    "sequel_beats_atda": [
+        ({("cifar10", "atda", 10): 11.5}, CANNOT_BE_TOLD),
+        ({("cifar10", "atda", 10): 20.0}, IN_PART),
+        ({("cifar10", "proposed", n): 9.0 for n in (10, 30)}, DOES_NOT_HOLD),
+    ],
+    "sequel_is_cheaper_than_bim_adv_at_little_loss": [
+        ({("cifar10", "bim30_adv", 30): 49.8}, CANNOT_BE_TOLD),
+        ({("cifar10", "bim30_adv", 30): 55.0}, IN_PART),
+    ],
+}
+
+
+def test_the_sequel_s_claims_are_judged_where_there_is_cifar_10_and_hold_on_its_figures() -> None:
+    found = judge_all(on_cifar10())
+    assert {claim.key: claim.verdict for claim in found} == dict.fromkeys([*SEQUEL, "sequel_is_cheaper_than_atda"], HOLDS)
+    assert all("arXiv 2002.09632" in claim.where for claim in found)
+
+
+@pytest.mark.parametrize(("key", "changes", "said"), [(key, *case) for key, cases in SEQUEL.items() for case in cases])
+def test_figures_on_cifar_10_give_the_sequel_s_verdict(key: str, changes: Changes, said: Verdict) -> None:
+    apart = {at: (figure - 0.1, figure, figure + 0.1) for at, figure in changes.items()}
+    assert getattr(claims, key)(on_cifar10(apart)).verdict == said
+
+
+def test_the_sequel_s_times_are_those_on_cifar_10_and_of_the_bim_adv_classifiers_that_there_are() -> None:
+    assert claims.sequel_is_cheaper_than_atda(on_cifar10(atda=[22.0] * 20)).verdict == IN_PART
+    elsewhere = claims.sequel_is_cheaper_than_atda(replace(on_cifar10(), timed_on="mnist"))
+    assert (elsewhere.verdict, elsewhere.rule) == (CANNOT_BE_TOLD, "not evaluated here: training time on CIFAR-10")
+    alone = replace(on_cifar10(), defenses={key: title for key, title in DEFENSES.items() if key != "bim30_adv"})
+    found = claims.sequel_is_cheaper_than_bim_adv_at_little_loss(alone)
+    assert not any("BIM(30)-Adv" in condition.quantity.name for condition in found.conditions)
+    none = claims.sequel_is_cheaper_than_bim_adv_at_little_loss(replace(alone, defenses={"proposed": "Proposed"}))
+    assert none.rule == "not evaluated here: any BIM-Adv classifier"
 
 
 def test_the_page_says_what_was_measured_and_what_the_intervals_leave_out() -> None:
     labels = labels_of(*DEFENSES, departures={"atda": "batch_size 32"})
-    one, three = (claims_page.page([], figures(seeds=seeds), labels, "a machine")[0].text for seeds in (1, 3))
+    one, three = (
+        claims_page.page(judge_all(figures(seeds=seeds)), figures(seeds=seeds), labels, "a machine")[0].text for seeds in (1, 3)
+    )
     for said in ("20 epochs", "ATDA with batch_size 32", "10,000 test images, of one seed.", "20 rounds, on a machine"):
         assert said in one
     assert "of 3 seeds; the 95% intervals are over seeds, for these images" in three

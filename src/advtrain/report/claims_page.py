@@ -53,6 +53,8 @@ def claims_table(claims: list[Claim]) -> pa.Table:
 
 def page(claims: list[Claim], figures: Figures, labels: Labels, device: str) -> list[Section]:
     """The page of the claims as judged on `figures`: all verdicts, then a section for each; time was measured on `device`."""
+    if not claims:
+        return [Section("", f"The paper claims nothing of {', '.join(labels.datasets.values())}.")]
     bim = figures.evaluations[figures.evaluations["attack"] == "bim"]
     images = ", ".join(f"{n:,}" for n in sorted(bim["examples"].unique()))
     seeds = bim["seed"].nunique()

@@ -1,10 +1,10 @@
-"""The paper's claims, each judged on our figures (Liu, Khalil, Khreishah 2019).
+"""The paper's claims, each judged on our figures (Liu, Khalil, Khreishah 2019), and for CIFAR-10 those of the authors' sequel.
 
 Each claim is a function that says in code what the paper says in a sentence: that some conditions are met, all of them. How a
 condition and a claim come to their answers is in `verdicts`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -34,6 +34,14 @@ the paper puts them at one level."""
 LARGEST_SAVING = 0.85
 """Share of an epoch's time that a Single-Adv method saves of an Iter-Adv one's at most, by Section V; by Table I it is more."""
 
+SEQUEL = ("cifar10",)
+SEQUEL_ABSTRACT = "Sequel (Liu, Khalil, Khreishah 2021, arXiv 2002.09632), abstract"
+SEQUEL_OVER_ATDA = 0.3567
+SEQUEL_SAVES_OF_ATDA = 0.1914
+SEQUEL_SAVES_OF_BIM_ADV = 0.7603
+SEQUEL_LOSES_TO_BIM_ADV = 0.0378
+"""What the sequel's method gains on CIFAR-10, as fractions; its abstract does not name the attack of an accuracy."""
+
 Cell = tuple[str, str]
 """Names of a data set and of a defense."""
 
@@ -50,6 +58,8 @@ class Figures:
     """The evaluation table of all cells."""
     timing_blocks: pd.DataFrame
     """The table of `timing.time_epochs`."""
+    timed_on: str
+    """Name of the data set that the time was measured on."""
     datasets: Mapping[str, str]
     """Title of each data set, by name."""
     defenses: Mapping[str, str]
@@ -104,7 +114,7 @@ class Claim:
     sentence: str
     where: str
     paper: str
-    """The paper's figures for it."""
+    """The paper's figures for it, or the sequel's."""
     conditions: tuple[Condition, ...]
     """What had to be met; none where something was not evaluated."""
     verdict: Verdict
@@ -118,11 +128,13 @@ class Claim:
 
 
 Judge = Callable[[Figures], Claim]
-CLAIMS: list[Judge] = []
-"""All claims, in the paper's order."""
+CLAIMS: list[tuple[Judge, Sequence[str]]] = []
+"""All claims, in the paper's order, each with the data sets that it is about."""
 
 
-def claim(*, where: str, paper: str, rule: str) -> Callable[[Callable[[Figures], Iterable[Condition]]], Judge]:
+def claim(
+    *, where: str, paper: str, rule: str, about: Sequence[str] = DATASETS
+) -> Callable[[Callable[[Figures], Iterable[Condition]]], Judge]:
     """Make a `Claim`, and add it to `CLAIMS`, of a function whose docstring is its sentence and which gives its conditions."""
 
     def make(conditions_of: Callable[[Figures], Iterable[Condition]]) -> Judge:
@@ -135,19 +147,19 @@ def claim(*, where: str, paper: str, rule: str) -> Callable[[Callable[[Figures],
             sentence = (conditions_of.__doc__ or "").strip()
             return Claim(conditions_of.__name__, sentence, where, paper, conditions, verdict(conditions), judged)
 
-        CLAIMS.append(judge)
+        CLAIMS.append((judge, about))
         return judge
 
     return make
 
 
 def judge_all(figures: Figures) -> list[Claim]:
-    """All claims, in the paper's order.
+    """All claims about any of the data sets, in the paper's order.
 
     Raises:
         InputError: figures that have to be compared are of different seeds, or a seed has two.
     """
-    return [judge(figures) for judge in CLAIMS]
+    return [judge(figures) for judge, about in CLAIMS if not figures.datasets.keys().isdisjoint(about)]
 
 
 def _points(defense: str, less: str, dataset: str, n: int) -> float:
@@ -311,3 +323,51 @@ def single_adv_is_cheaper_than_iter_adv(figures: Figures) -> Iterable[Condition]
     """An epoch of a Single-Adv method takes less time than one of an Iter-Adv method, by up to the paper's margin."""
     savings = [figures.saving(single, iterative) for single, iterative in product(SINGLE_ADV, BIM_ADV)]
     return _as_large_as(LARGEST_SAVING, max(savings, key=lambda saving: saving.ours.mean))
+
+
+def _sequel_saving(figures: Figures, dear: str) -> Quantity:
+    """What Proposed saves of the time of `dear`, if that was measured on CIFAR-10."""
+    if figures.timed_on not in SEQUEL:
+        raise MissingError("training time on CIFAR-10")
+    return figures.saving("proposed", dear)
+
+
+@claim(
+    about=SEQUEL,
+    where=SEQUEL_ABSTRACT,
+    paper=f"{100 * SEQUEL_OVER_ATDA:+g} points",
+    rule=f"{AS_LARGE_AS}, under BIM(10) and BIM(30), since the abstract does not name an attack.",
+)
+def sequel_beats_atda(figures: Figures) -> Iterable[Condition]:
+    """On CIFAR-10 the method is more accurate than ATDA, by the sequel's margin."""
+    for n in TABLE_1_BIM:
+        yield from _as_large_as(SEQUEL_OVER_ATDA, figures.difference("cifar10", "proposed", "atda", n))
+
+
+@claim(
+    about=SEQUEL,
+    where=SEQUEL_ABSTRACT,
+    paper=f"{100 * SEQUEL_SAVES_OF_ATDA:g}% less",
+    rule=f"{AS_LARGE_AS}; median over rounds, each defense against the other in the same round.",
+)
+def sequel_is_cheaper_than_atda(figures: Figures) -> Iterable[Condition]:
+    """On CIFAR-10 an epoch takes less time than one of ATDA, by the sequel's margin."""
+    return _as_large_as(SEQUEL_SAVES_OF_ATDA, _sequel_saving(figures, "atda"))
+
+
+@claim(
+    about=SEQUEL,
+    where=SEQUEL_ABSTRACT,
+    paper=f"up to {100 * SEQUEL_SAVES_OF_BIM_ADV:g}% less time, at most {100 * SEQUEL_LOSES_TO_BIM_ADV:g} points less accurate",
+    rule=f"{AS_LARGE_AS}, for the BIM-Adv classifier of which most is saved; and at most those points below each BIM-Adv "
+    "classifier under BIM(10) and BIM(30).",
+)
+def sequel_is_cheaper_than_bim_adv_at_little_loss(figures: Figures) -> Iterable[Condition]:
+    """On CIFAR-10 an epoch takes less time than one of BIM-Adv, by up to the sequel's margin, for hardly less accuracy."""
+    trained = [defense for defense in BIM_ADV if defense in figures.defenses]
+    if not trained:
+        raise MissingError("any BIM-Adv classifier")
+    savings = [_sequel_saving(figures, defense) for defense in trained]
+    yield from _as_large_as(SEQUEL_SAVES_OF_BIM_ADV, max(savings, key=lambda saving: saving.ours.mean))
+    for defense, n in product(trained, TABLE_1_BIM):
+        yield figures.difference("cifar10", "proposed", defense, n).at_least(-SEQUEL_LOSES_TO_BIM_ADV)
