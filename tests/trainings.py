@@ -53,6 +53,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         **MOVED,
         "aligned": False,
     },
+    "proposed in bfloat16": {"defense": PROPOSED, "precision": "bfloat16"},
     "proposed by sgd": {"defense": PROPOSED, "optimiser": "sgd", "momentum": 0.9, "learning_rate": 0.1, **VARYING},
 }
 PLAN = Plan(
@@ -69,6 +70,7 @@ PLAN = Plan(
     learning_rate=1e-3,
     schedule=(),
     weight_decay=0,
+    precision="float32",
     augment="none",
     aligned=True,
     zero_gradients="kept",

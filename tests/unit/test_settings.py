@@ -101,6 +101,7 @@ def test_a_parameter_of_json_is_a_value_or_one_line(text: str, status: int, said
         "learning_rate": [0, float("inf")],
         "weight_decay": [-0.1],
         "optimiser": ["adagrad"],
+        "precision": ["float16"],
         "augment": ["crop"],
         "aligned": [0],
         "momentum": [1],

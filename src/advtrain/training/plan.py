@@ -40,6 +40,8 @@ class Plan:
     """Points (epoch, factor) of the learning rate, joined by straight lines; two at one epoch are a jump, none is constant."""
     weight_decay: float
     """What is added to each gradient, as a share of its weight (L2)."""
+    precision: Literal["float32", "bfloat16"]
+    """What a network's products are rounded to in training steps; everything else, and every evaluation, is float32."""
     augment: Augment
     """Whether each visit of a training image sees it cropped and flipped at random."""
     aligned: bool

@@ -23,6 +23,7 @@ from advtrain.networks.plain import check_fits, first_network
 from advtrain.system.device import synchronise
 from advtrain.system.errors import InputError, Stopped
 from advtrain.system.randomness import SeededRandom, no_global_draws
+from advtrain.training.bfloat16 import InBfloat16
 from advtrain.training.cuda_graph import CapturedStep
 from advtrain.training.noisy_zeros import NoisyZeros
 from advtrain.training.plan import EpochRecord, Plan
@@ -52,7 +53,7 @@ class Trainer:
         networks = [first_network(plan.network, generator) for generator in self.generators]
         check_fits(networks[0], plan.network, data)
         self.network: nn.Module = (Ensemble(networks) if len(networks) > 1 else networks[0]).to(device)
-        self.seen = in_training(self.network)
+        self.seen = InBfloat16(self.network) if plan.precision == "bfloat16" else in_training(self.network)
         """The network as the steps see it: the same weights, perhaps in a quicker form."""
         # With a schedule the rate is on the device, where a CUDA graph reads it at every replay.
         self.rate = torch.tensor(plan.rate(0), device=device) if plan.schedule else plan.learning_rate
