@@ -14,7 +14,10 @@ GIVEN = workflow.config_settings
 FILES = " ".join(shlex.quote(os.path.relpath(file, ROOT)) for file in GIVEN.configfiles)
 COMMAND = "snakemake --cores 2 {}{}-- ".format(
     "--configfile {} ".format(FILES) if FILES else "",
-    "".join("--config {} ".format(shlex.quote("{}={}".format(*pair))) for pair in GIVEN.config.items()),
+    "".join(
+        "--config {} ".format(shlex.quote("{}={}".format(key, value if isinstance(value, str) else json.dumps(value))))
+        for key, value in GIVEN.config.items()
+    ),
 )
 PUBLISHED = [
     *expand(
