@@ -52,7 +52,7 @@ gpu: .venv/installed
 
 # Update the lock from pyproject.toml.
 lock: .venv/installed
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra dev \
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra workflow --extra dev \
 		--output-file envs/requirements.lock pyproject.toml
 
 clean:

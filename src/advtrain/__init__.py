@@ -23,7 +23,7 @@ def load(cell: str | Path, *, seed: int) -> nn.Module:
     Maps images [B, C, H, W] in [0, 1] to logits [B, K]; those of MNIST are [B, 1, 28, 28].
 
     Args:
-        cell: `{results}/{dataset}/{defense}`, as its evaluation table is called, without suffix.
+        cell: `{results}/{dataset}/{defense}`, as its evaluation table is called, with or without suffix.
         seed: one of those that were trained.
 
     Raises:

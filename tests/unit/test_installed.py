@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import advtrain
-from advtrain.networks.plain import initialise, predict, small_cnn
+from advtrain.networks.plain import initialise, new_network, predict, small_cnn
 from advtrain.networks.trained import content
 from advtrain.results import checkpoint
 from advtrain.system.errors import InputError
@@ -44,6 +44,29 @@ def test_a_trained_classifier_is_loaded_by_its_cell_and_seed_in_evaluation_mode(
         assert not any(module.training for module in classifier.modules())
         assert all(torch.equal(weight, trained[str(seed)][name]) for name, weight in classifier.state_dict().items())
     assert predict(classifier, torch.rand(2, 1, 28, 28)).shape == (2, 10)
+
+
+def test_a_cell_may_be_named_by_its_evaluation_table(run: Path) -> None:
+    one, other = (advtrain.load(run / f"{CELL}{suffix}", seed=3) for suffix in ("", ".parquet"))
+    x = torch.rand(2, 1, 28, 28)
+    assert torch.equal(one(x), other(x))
+
+
+def test_a_user_s_own_network_is_found_from_where_the_results_are_or_named(
+    run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    (run / "config").mkdir()
+    (run / "config" / "net.py").write_text(
+        "import torch\nflat = lambda: torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))"
+    )
+    monkeypatch.chdir(run)
+    weights = {0: new_network("config/net.py:flat").state_dict()}
+    checkpoint.save(run / "results/models/mnist/mine.pt", content("config/net.py:flat", weights))
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    assert advtrain.load(run / "results/mnist/mine", seed=0)(torch.rand(2, 1, 28, 28)).shape == (2, 10)
+    (run / "config" / "net.py").unlink()
+    with pytest.raises(InputError, match=re.escape("the file of its network config/net.py:flat is neither")):
+        advtrain.load(run / "results/mnist/mine", seed=0)
 
 
 @pytest.mark.parametrize(

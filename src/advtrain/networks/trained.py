@@ -11,6 +11,7 @@ from advtrain.data.examples import Examples
 from advtrain.networks.own import source_digest
 from advtrain.networks.plain import check_fits, new_network
 from advtrain.results import checkpoint
+from advtrain.results.code import own_file
 from advtrain.system.errors import InputError
 
 
@@ -87,8 +88,18 @@ def rebuilt(trained: Mapping[str, Any]) -> dict[int, nn.Module]:
 
 def load_network(cell: Path, seed: int) -> nn.Module:
     """The network of a cell `{results}/{dataset}/{defense}` and a seed, in evaluation mode; raises as `advtrain.load`."""
-    model = cell.parent.parent / "models" / cell.parent.name / f"{cell.name}.pt"
-    networks = rebuilt(checkpoint.load(model))
+    model = cell.parent.parent / "models" / cell.parent.name / f"{cell.name.removesuffix('.parquet')}.pt"
+    trained = checkpoint.load(model)
+    networks = rebuilt({**trained, "network": _found_from(model.absolute(), trained["network"])})
     if seed not in networks:
         raise InputError(f"{cell}: seed {seed} was not trained; there are {', '.join(map(str, networks))}")
     return networks[seed].eval()
+
+
+def _found_from(model: Path, network: str) -> str:
+    """A network's name with the whole path of its file, if it is a user's own: below the working folder or above the model."""
+    file = own_file(network)
+    found = [folder / network for folder in (Path.cwd(), *model.parents) if (folder / file).is_file()]
+    if file and not found:
+        raise InputError(f"{model}: the file of its network {network} is neither below {Path.cwd()} nor beside the results")
+    return str(found[0]) if file else network
