@@ -1,5 +1,7 @@
 """Table I of the paper against ours, figure by figure."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -88,6 +90,12 @@ def test_one_seed_and_a_part_of_the_images_have_figures_and_differences_and_no_v
     assert mnist.table.loc["Proposed", "BIM(10)"].endswith(f", -4.21, {reason}")
     assert count(found).startswith("Which accuracies agree with the paper's cannot be told.")
     assert not any(f" {verdict} " in count(found) for verdict in (AGREES, ABOVE, BELOW))
+
+
+def test_of_a_data_set_that_the_paper_does_not_have_the_page_says_so() -> None:
+    labels = replace(labels_of("proposed"), datasets={"letters": "Letters"})
+    (only,) = page(against_paper(TABLE[TABLE["group"] == TIME]), labels)
+    assert only.text == "The paper has no figures of Letters."
 
 
 def test_the_count_is_of_accuracies_that_can_be_judged_and_the_distance_of_each_classifier() -> None:

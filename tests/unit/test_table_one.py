@@ -1,5 +1,7 @@
 """Table I, the README's table, and the differences between classifiers."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -104,6 +106,13 @@ def test_time_is_given_in_seconds_and_relative_to_fgsm_adv_with_quartiles_and_in
     assert found.loc["proposed", TIME, SECONDS].tolist() == [13.0, 13.5, 14.0, 18.68]
     assert found.loc["proposed", TIME, RATIO].tolist() == pytest.approx([1.0, 1.125, 1.25, 18.68 / 17.12])
     assert found.loc["proposed", TIME, PASSES].dropna().tolist() == [3.5], "a count, without an interval or a printed figure"
+
+
+def test_beside_another_data_set_s_time_there_is_none_of_the_paper_s() -> None:
+    labels = replace(LABELS, datasets={"letters": "Letters"})
+    renamed = evaluations()[lambda rows: rows["dataset"] == "mnist"].assign(dataset="letters")
+    found = table_1(renamed, TIMES, audit(), labels)
+    assert found["paper"].isna().all()
 
 
 def test_a_cell_has_our_figure_its_interval_and_the_paper_s_in_brackets() -> None:

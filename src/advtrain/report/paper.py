@@ -1,5 +1,7 @@
 """The figures that the paper reports (Liu, Khalil, Khreishah 2019, Table I), in its units."""
 
+import math
+
 TABLE_1: dict[str, dict[str, tuple[float, float, float, float]]] = {
     "fgsm_adv": {"mnist": (99.10, 98.65, 2.16, 2.13), "fmnist": (92.09, 90.05, 6.68, 6.18)},
     "atda": {"mnist": (97.80, 97.90, 86.6, 84.2), "fmnist": (85.60, 80.3, 56.8, 49.1)},
@@ -8,6 +10,8 @@ TABLE_1: dict[str, dict[str, tuple[float, float, float, float]]] = {
     "bim30_adv": {"mnist": (99.06, 95.71, 93.39, 93.51), "fmnist": (86.52, 76.98, 71.12, 70.75)},
 }
 """Test accuracy in percent, by defense and data set, under the attacks of `COLUMNS`."""
+
+DATASETS = ("mnist", "fmnist")
 
 COLUMNS = ("Original", "FGSM", "BIM(10)", "BIM(30)")
 
@@ -21,3 +25,8 @@ IN_FIGURES_1_AND_2 = ("vanilla", "fgsm_adv", "bim10_adv", "bim30_adv")
 def accuracies(defense: str, dataset: str) -> dict[str, float]:
     """Test accuracy in percent by column; none where the paper has none."""
     return dict(zip(COLUMNS, TABLE_1.get(defense, {}).get(dataset, ()), strict=False))
+
+
+def seconds_per_epoch(defense: str) -> float:
+    """Training time per epoch, in seconds; NaN where the paper has none."""
+    return SECONDS_PER_EPOCH.get(defense, math.nan)

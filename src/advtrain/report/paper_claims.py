@@ -15,7 +15,6 @@ from advtrain.report import paper
 from advtrain.report.statistics import accuracy, contrast, difference, median_of_repeats
 from advtrain.report.verdicts import PERCENT, POINTS, Condition, Quantity, Verdict, least_certain, verdict
 
-DATASETS = ("mnist", "fmnist")
 UNDEFENDED = ("vanilla", "fgsm_adv")
 BIM_ADV = ("bim10_adv", "bim30_adv")
 SINGLE_ADV = ("fgsm_adv", "atda", "proposed")
@@ -133,7 +132,7 @@ CLAIMS: list[tuple[Judge, Sequence[str]]] = []
 
 
 def claim(
-    *, where: str, paper: str, rule: str, about: Sequence[str] = DATASETS
+    *, where: str, paper: str, rule: str, about: Sequence[str] = paper.DATASETS
 ) -> Callable[[Callable[[Figures], Iterable[Condition]]], Judge]:
     """Make a `Claim`, and add it to `CLAIMS`, of a function whose docstring is its sentence and which gives its conditions."""
 
@@ -212,7 +211,7 @@ def bim_converges(figures: Figures) -> Iterable[Condition]:
 )
 def undefended_are_below_chance(figures: Figures) -> Iterable[Condition]:
     """Vanilla and FGSM-Adv do worse than guessing under BIM with more than 4 iterations."""
-    for cell in product(DATASETS, UNDEFENDED):
+    for cell in product(paper.DATASETS, UNDEFENDED):
         yield least_certain(
             Quantity(f"{figures.title(cell)}, BIM({n})", accuracy(figures.bim(cell, n)), PERCENT).below(CHANCE)
             for n in figures.sweep_above(cell, 4)
@@ -227,7 +226,7 @@ def undefended_are_below_chance(figures: Figures) -> Iterable[Condition]:
 )
 def accuracy_never_rises(figures: Figures) -> Iterable[Condition]:
     """Accuracy never rises from one iterate of BIM(10) to the next, for each of the four classifiers of Figure 2."""
-    for cell in product(DATASETS, paper.IN_FIGURES_1_AND_2):
+    for cell in product(paper.DATASETS, paper.IN_FIGURES_1_AND_2):
         trace = [figures.bim(cell, TRACED, iterate) for iterate in range(TRACED + 1)]
         yield least_certain(
             Quantity(f"{figures.title(cell)}, iterate {i} less {i - 1}", difference(trace[i], trace[i - 1]), POINTS).no_rise()
@@ -242,7 +241,7 @@ def accuracy_never_rises(figures: Figures) -> Iterable[Condition]:
 )
 def undefended_fall_early(figures: Figures) -> Iterable[Condition]:
     """Vanilla and FGSM-Adv do worse than guessing by iterate 8 of BIM(10), before the attack has ended."""
-    for cell in product(DATASETS, UNDEFENDED):
+    for cell in product(paper.DATASETS, UNDEFENDED):
         ours = accuracy(figures.bim(cell, TRACED, 8))
         yield Quantity(f"{figures.title(cell)}, iterate 8", ours, PERCENT).below(CHANCE)
 
@@ -254,7 +253,7 @@ def undefended_fall_early(figures: Figures) -> Iterable[Condition]:
 )
 def most_is_lost_early(figures: Figures) -> Iterable[Condition]:
     """Of the accuracy that BIM(10) takes from the BIM-Adv classifiers, its first 6 iterates take more than half."""
-    for cell in product(DATASETS, BIM_ADV):
+    for cell in product(paper.DATASETS, BIM_ADV):
         clean, sixth, last = (figures.bim(cell, TRACED, iterate) for iterate in (0, 6, TRACED))
         beyond_half = contrast([(0.5, clean), (-1.0, sixth), (0.5, last)])
         name = f"{figures.title(cell)}, lost by iterate 6 beyond half of the loss"
@@ -283,24 +282,24 @@ def finer_training_is_better_on_fashion_mnist(figures: Figures) -> Iterable[Cond
 
 @claim(
     where="Section V, Table I, abstract",
-    paper=f"{_listed('proposed', 'atda', *DATASETS)} (Table I; the text prints 9.83 for the second)",
+    paper=f"{_listed('proposed', 'atda', *paper.DATASETS)} (Table I; the text prints 9.83 for the second)",
     rule=f"{AS_LARGE_AS}, in all four.",
 )
 def proposed_beats_atda(figures: Figures) -> Iterable[Condition]:
     """Proposed is more accurate than ATDA under BIM(10) and BIM(30) on both data sets, by the paper's margins."""
-    for dataset, n in product(DATASETS, TABLE_1_BIM):
+    for dataset, n in product(paper.DATASETS, TABLE_1_BIM):
         margin = _points("proposed", "atda", dataset, n) / 100
         yield from _as_large_as(margin, figures.difference(dataset, "proposed", "atda", n))
 
 
 @claim(
     where="Section V, Table I",
-    paper=f"{_listed('proposed', 'bim10_adv', *DATASETS)} (Table I)",
+    paper=f"{_listed('proposed', 'bim10_adv', *paper.DATASETS)} (Table I)",
     rule=f"At most {100 * SAME_LEVEL:g} point below, or above, under BIM(10) and BIM(30) on both data sets.",
 )
 def proposed_matches_bim10_adv(figures: Figures) -> Iterable[Condition]:
     """Proposed, trained with one step, is as robust as BIM(10)-Adv or more."""
-    for dataset, n in product(DATASETS, TABLE_1_BIM):
+    for dataset, n in product(paper.DATASETS, TABLE_1_BIM):
         yield figures.difference(dataset, "proposed", "bim10_adv", n).at_least(-SAME_LEVEL)
 
 

@@ -50,6 +50,8 @@ def page(found: pd.DataFrame, labels: Labels) -> list[Section]:
         found: the table of `against_paper`.
         labels: how the classifiers were trained.
     """
+    if found["examples"].isna().all():
+        return [Section("", f"The paper has no figures of {' or '.join(labels.datasets.values())}.")]
     images = ", ".join(f"{n:,.0f}" for n in sorted(found["examples"].dropna().unique()))
     note = (
         f"Test accuracy in percent on {images} images: the paper's → ours, and ours less the paper's. Ours: mean over seeds, "
