@@ -46,6 +46,8 @@ use rule table1 as headline with:
         reported("headline.html", "The paper", "In short"),
     log:
         "<results>/logs/headline.log",
+    params:
+        settings=setting_options(epochs=EPOCHS),
 
 
 use rule table1 as against_paper with:
