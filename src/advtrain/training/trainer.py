@@ -234,8 +234,12 @@ class Trainer:
 
     def _keep_best(self, records: list[EpochRecord]) -> None:
         """Keep the weights of each seed whose accuracy under PGD is higher than after every earlier epoch."""
-        weights = self.weights()
-        for record in records:
-            if record.seed not in self.best or record.pgd_accuracy > self.best[record.seed]["pgd_accuracy"]:
-                kept = {name: tensor.clone() for name, tensor in weights[record.seed].items()}
-                self.best[record.seed] = {"epoch": record.epoch, "pgd_accuracy": record.pgd_accuracy, "weights": kept}
+        better = [
+            record
+            for record in records
+            if record.seed not in self.best or record.pgd_accuracy > self.best[record.seed]["pgd_accuracy"]
+        ]
+        weights = self.weights() if better else {}
+        for record in better:
+            kept = {name: tensor.clone() for name, tensor in weights[record.seed].items()}
+            self.best[record.seed] = {"epoch": record.epoch, "pgd_accuracy": record.pgd_accuracy, "weights": kept}
