@@ -92,10 +92,11 @@ def test_one_seed_and_a_part_of_the_images_have_figures_and_differences_and_no_v
     assert not any(f" {verdict} " in count(found) for verdict in (AGREES, ABOVE, BELOW))
 
 
-def test_of_a_data_set_that_the_paper_does_not_have_the_page_says_so() -> None:
-    labels = replace(labels_of("proposed"), datasets={"letters": "Letters"})
-    (only,) = page(against_paper(TABLE[TABLE["group"] == TIME]), labels)
-    assert only.text == "The paper has no figures of Letters."
+@pytest.mark.parametrize("table", [TABLE.iloc[:1], TABLE[TABLE["group"] == TIME]], ids=["a classifier", "a data set"])
+def test_of_what_the_paper_does_not_have_the_page_says_so(table: pd.DataFrame) -> None:
+    labels = replace(labels_of("proposed"), datasets={"letters": "Letters", "mnist": "MNIST"})
+    (only,) = page(against_paper(table), labels)
+    assert only.text == "The paper has no figures of these classifiers on Letters or MNIST."
 
 
 def test_the_count_is_of_accuracies_that_can_be_judged_and_the_distance_of_each_classifier() -> None:

@@ -226,3 +226,18 @@ def test_differences_are_between_all_pairs_and_paired(seeds: int, said: str, cel
     assert "excludes 0; one seed shows none" in note.text
     assert mnist.table is not None
     assert mnist.table.loc["Proposed less Vanilla", "BIM(10)"] == cell
+
+
+def test_one_classifier_has_nothing_to_be_compared_with_on_a_data_set_or_on_any() -> None:
+    labels = labels_of("vanilla", "proposed", external={"proposed": ("fmnist",)})
+    found = pairs.differences(evaluations(), labels)
+    said = "Vanilla is the only classifier here, so there is nothing to compare it with."
+    _, mnist, fmnist = pairs.page(found, labels)
+    assert (mnist.text, mnist.table) == (said, None)
+    assert fmnist.table is not None
+    alone = labels_of("vanilla")
+    none = pairs.differences(evaluations(), alone)
+    assert none.columns.tolist() == found.columns.tolist()
+    assert [(section.heading, section.text) for section in pairs.page(none, alone)] == [
+        (title, said) for title in DATASETS.values()
+    ]

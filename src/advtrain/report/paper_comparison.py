@@ -51,7 +51,7 @@ def page(found: pd.DataFrame, labels: Labels) -> list[Section]:
         labels: how the classifiers were trained.
     """
     if found["examples"].isna().all():
-        return [Section("", f"The paper has no figures of {' or '.join(labels.datasets.values())}.")]
+        return [Section("", f"The paper has no figures of these classifiers on {' or '.join(labels.datasets.values())}.")]
     images = ", ".join(f"{n:,.0f}" for n in sorted(found["examples"].dropna().unique()))
     note = (
         f"Test accuracy in percent on {images} images: the paper's → ours, and ours less the paper's. Ours: mean over seeds, "
@@ -72,8 +72,6 @@ def page(found: pd.DataFrame, labels: Labels) -> list[Section]:
 def count(found: pd.DataFrame) -> str:
     """How many of the accuracies that can be judged agree with the paper's, and how far each classifier's are on average."""
     accuracies = found[found["group"] != TIME]
-    if accuracies.empty:
-        return "The paper has none of these classifiers."
     of = accuracies["verdict"].value_counts()
     judged = "Which accuracies agree with the paper's cannot be told."
     if n := of.sum():
