@@ -38,7 +38,7 @@ rule all:
     default_target: True
     input:
         evaluations=EVALUATIONS,
-        histories=HISTORIES,
+        histories=of_trained(*HISTORIES),
         audit=multiext("<results>/audit", ".parquet", ".md", ".html"),
         table=multiext("<results>/table1", ".parquet", ".csv", ".md", ".tex", ".html"),
         headline=multiext("<results>/headline", ".md", ".html"),

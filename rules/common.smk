@@ -46,18 +46,6 @@ DEFENSES = [name for name in chosen("defenses") if any(name in classifiers_on(da
 TRAINED = [name for name in DEFENSES if name not in EXTERNAL]
 
 
-def trained_here():
-    """The defenses that are trained, at least one: without any there is nothing to time, and no price to compare."""
-    if not TRAINED:
-        raise WorkflowError(
-            "All classifiers of this configuration are external, and `all` compares with some that are trained. "
-            "Add one to `only`, or ask for files by name, such as {}/{}/{}.parquet".format(
-                config["pathvars"]["results"], DATASETS[0], DEFENSES[0]
-            )
-        )
-    return TRAINED
-
-
 def own_files(dataset):
     """The files of the user's that an own data set is made of: a change to one makes it anew."""
     own = {key: Path(place).expanduser() for key, place in OWN_DATA[dataset].items()}
@@ -206,6 +194,25 @@ def filled(section, content):
         if not content:
             raise WorkflowError("`{}` is empty in this configuration; config/successors.yaml fills it.".format(section))
         return []
+
+    return check
+
+
+def of_trained(*files):
+    """An input: files, of which nothing can be made unless some classifier is trained; an error where none is.
+
+    Every page of such files has one. Snakemake takes a file that an earlier run has left, whatever its maker would say.
+    """
+
+    def check(wildcards):
+        if not TRAINED:
+            raise WorkflowError(
+                "All classifiers of this configuration are external, and this compares with some that are trained. Add one to "
+                "`only`, or ask for the evaluation of one alone, such as {}".format(
+                    EVALUATIONS[0].replace("<results>", config["pathvars"]["results"])
+                )
+            )
+        return list(files)
 
     return check
 

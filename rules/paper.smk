@@ -14,7 +14,7 @@ rule table1:
     input:
         code=code("src/table1.py"),
         evaluations=[*EVALUATIONS, *OUTCOMES],
-        timing="<results>/timing.parquet",
+        timing=of_trained("<results>/timing.parquet"),
         audit="<results>/audit.parquet",
     output:
         page("table1", "The paper", "Table I", formats=[".csv", ".tex"]),
@@ -40,7 +40,7 @@ rule table1:
 use rule table1 as headline with:
     input:
         code=code("src/headline.py"),
-        table="<results>/table1.parquet",
+        table=of_trained("<results>/table1.parquet"),
     output:
         "<results>/headline.md",
         reported("headline.html", "The paper", "In short"),
@@ -53,7 +53,7 @@ use rule table1 as headline with:
 use rule table1 as against_paper with:
     input:
         code=code("src/against_paper.py"),
-        table="<results>/table1.parquet",
+        table=of_trained("<results>/table1.parquet"),
     output:
         page("against_paper", "The paper", "Against the paper"),
     log:
@@ -95,7 +95,7 @@ use rule table1 as figure2 with:
 use rule table1 as table1_bars with:
     input:
         code=code("src/table1_bars.py"),
-        table="<results>/table1.parquet",
+        table=of_trained("<results>/table1.parquet"),
     output:
         picture("table1_bars", "The paper", "Table I as bars"),
     log:
@@ -106,7 +106,7 @@ use rule table1 as pareto with:
     input:
         code=code("src/pareto.py"),
         evaluations=[*EVALUATIONS, *OUTCOMES],
-        timing="<results>/timing.parquet",
+        timing=of_trained("<results>/timing.parquet"),
     output:
         "<results>/pareto.parquet",
         picture("pareto", "Beyond the paper", "Robustness and price"),
@@ -120,7 +120,7 @@ use rule table1 as claims with:
     input:
         code=code("src/claims.py"),
         evaluations=EVALUATIONS,
-        timing="<results>/timing.parquet",
+        timing=of_trained("<results>/timing.parquet"),
         timing_blocks="<results>/timing_blocks.parquet",
     output:
         page("claims", "Claims", "Claims and verdicts"),
@@ -131,7 +131,7 @@ use rule table1 as claims with:
 use rule table1 as histories with:
     input:
         code=code("src/histories.py"),
-        histories=HISTORIES,
+        histories=of_trained(*HISTORIES),
     output:
         picture("histories", "Training", "Training histories"),
     log:
@@ -143,7 +143,7 @@ use rule table1 as histories with:
 use rule table1 as overfitting with:
     input:
         code=code("src/overfitting.py"),
-        histories=HISTORIES,
+        histories=of_trained(*HISTORIES),
         evaluations=expand(
             "<results>/evaluations/{dataset}/{classifier}.strong.parquet",
             dataset=DATASETS,
@@ -161,8 +161,8 @@ use rule table1 as overfitting with:
 use rule table1 as cost with:
     input:
         code=code("src/cost.py"),
-        histories=HISTORIES,
-        timing="<results>/timing.parquet",
+        histories=of_trained(*HISTORIES),
+        timing=of_trained("<results>/timing.parquet"),
         after=[*EVALUATIONS, *FINDINGS],
     output:
         page("cost", "Training", "What it took"),

@@ -38,7 +38,7 @@ PUBLISHED = [
 
 rule publish:
     input:
-        files=expand("<results>/{file}", file=PUBLISHED),
+        files=of_trained(*expand("<results>/{file}", file=PUBLISHED)),
         code=code("src/publish.py"),
     output:
         files=expand("{folder}/{file}", folder=FOLDER, file=PUBLISHED),

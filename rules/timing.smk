@@ -7,8 +7,8 @@ Output: <results>/timing.parquet, seconds and passes per epoch of each defense; 
 
 rule time_epochs:
     input:
-        code=lambda wildcards: code("src/time_epochs.py", *map(method_of, trained_here()), networks=map(network_of, TRAINED)),
-        images="data/{}/train-images-idx3-ubyte".format(TIMED),
+        code=lambda wildcards: code("src/time_epochs.py", *map(method_of, TRAINED), networks=map(network_of, TRAINED)),
+        images=of_trained("data/{}/train-images-idx3-ubyte".format(TIMED)),
         labels="data/{}/train-labels-idx1-ubyte".format(TIMED),
     output:
         summary="<results>/timing.parquet",

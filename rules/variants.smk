@@ -81,7 +81,7 @@ use rule table1 as ladder with:
     input:
         code=code("src/ladder.py"),
         evaluations=[*EVALUATIONS, *OUTCOMES],
-        timing="<results>/timing.parquet",
+        timing=of_trained("<results>/timing.parquet"),
         after=filled("ladder", config["ladder"]),
     output:
         page("ladder", "Beyond the paper", "One change at a time"),
@@ -97,7 +97,7 @@ use rule table1 as successors with:
     input:
         code=code("src/successors.py"),
         evaluations=[*EVALUATIONS, *OUTCOMES],
-        timing="<results>/timing.parquet",
+        timing=of_trained("<results>/timing.parquet"),
         overfitting="<results>/overfitting.parquet",
         after=filled("successors", SUCCESSORS),
     output:

@@ -130,8 +130,15 @@ def test_a_single_file_of_an_external_classifier_trains_nothing(workspace: Works
     }  # fmt: skip
 
 
-def test_external_classifiers_alone_have_their_files_and_all_says_what_it_needs(workspace: Workspace) -> None:
+@pytest.mark.parametrize("target", ["all", "results/tiny/table1_bars.svg", "histories", "cost"])
+def test_external_classifiers_alone_are_not_compared_whatever_an_earlier_run_has_left(
+    target: str, workspace: Workspace
+) -> None:
     write_own(workspace.folder)
     workspace.edit("config/own.yaml", "  - fgsm_adv\n", "")
-    result = workspace.snakemake("--dry-run", *CONFIGURED, "all")
-    assert "ask for files by name, such as results/tiny/rgb/theirs.parquet" in result.stderr + result.stdout
+    workspace.results.mkdir(parents=True)
+    for name in ("timing", "timing_blocks", "table1"):
+        (workspace.results / f"{name}.parquet").touch()
+    result = workspace.snakemake("--dry-run", *CONFIGURED, target)
+    assert "or ask for the evaluation of one alone, such as results/tiny/rgb/theirs.parquet" in result.stderr + result.stdout
+    assert result.returncode == 1
