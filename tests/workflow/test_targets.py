@@ -22,8 +22,25 @@ def test_a_target_with_a_typo_is_told_the_nearest_one_and_the_names_that_there_a
     assert "Traceback" not in result.stderr
     lines = result.stderr.partition("A target is wrong.\n")[2].splitlines()
     assert lines[0] == f"{target!r}: nothing makes it, did you mean {meant}?"
-    for name in ("mnist", "fmnist", "vanilla", "proposed", "proposed__other"):
-        assert name in lines[1].replace(",", "").split()
+    assert lines[1] == "There are the data sets mnist, fmnist and the classifiers proposed, bim10_adv."
+
+
+THEIRS = {"weights": "theirs.pth", "network": "small_cnn", "datasets": ["mnist"]}
+
+
+def test_a_report_a_folder_and_a_classifier_of_another_data_set_have_answers_of_their_own(workspace: Workspace) -> None:
+    workspace.configure(defenses={"theirs": {"title": "Theirs", "family": "none", "external": THEIRS}})
+    (workspace.folder / "theirs.pth").touch()
+    workspace.results.mkdir(parents=True)
+    said = {
+        "results/tiny/report.html": "an option makes it, `--report results/tiny/report.html`, with the target `all`",
+        "results/tiny": "a folder; name a file in it, such as results/tiny/cost.md",
+        "results/tiny/transfer/": "a folder; name a file in it, such as results/tiny/transfer/mnist.parquet",
+        "results/tiny/fmnist/theirs.parquet": "theirs is a classifier of mnist, not of fmnist",
+    }
+    result = workspace.snakemake("--cores", "1", "--", "results/tiny/mnist/theirs.parquet", *said)
+    lines = result.stderr.partition("A target is wrong.\n")[2].splitlines()
+    assert lines[: len(said)] == [f"{target!r}: {answer}" for target, answer in said.items()]
 
 
 def test_files_and_rules_of_any_stage_are_targets_and_without_one_it_is_all(workspace: Workspace) -> None:
