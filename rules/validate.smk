@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import difflib
+import json
 import sys
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from snakemake.utils import update_config
 ROOT = Path(workflow.snakefile).parents[1]
 sys.path.insert(0, str(ROOT / "src"))  # before an installed advtrain, which may be another version
 
+from advtrain.data.idx import IDX_FILES
 from advtrain.defenses import methods
-from advtrain.results.code import METHODS, settings_of
+from advtrain.results.code import METHODS, own_file, settings_of
 
 PAPER_SCALE = yaml.safe_load((ROOT / "config/config.yaml").read_text())
 SCHEMA = yaml.safe_load((ROOT / "config/config.schema.yaml").read_text())
@@ -56,6 +58,11 @@ def nearest(name, names):
     return "did you mean {}?".format(near[0]) if near else "there are {}".format(", ".join(names) or "none")
 
 
+def as_written(value):
+    """A value as the configuration has it, on one line: YAML's null, true and false are not Python's."""
+    return json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
+
+
 def described(error):
     """What is wrong by an error of the schema, on one line."""
     if error.validator in ("additionalProperties", "unevaluatedProperties") and error.validator_value is False:
@@ -68,28 +75,33 @@ def described(error):
     if error.instance is None and len(path) == 2 and path[0] in ("datasets", "defenses"):
         return "null takes nothing away; without: {{{}: [{}]}} does".format(*path)
     if error.validator == "type":
-        return "{!r} has to be {}".format(error.instance, TYPE_WORDS.get(error.validator_value, error.validator_value))
+        wanted = TYPE_WORDS.get(error.validator_value, error.validator_value)
+        return "{} has to be {}".format(as_written(error.instance), wanted)
     if error.validator == "pattern" and "description" in error.schema:
         return "{!r} is not accepted: {}".format(error.instance, error.schema["description"])
-    return " ".join(error.message.split())
+    return " ".join(error.message.replace(repr(error.instance), as_written(error.instance), 1).split())
 
 
 def cross_key_errors(config):
     """What no schema can say: keys that are right alone and wrong together."""
+    left = {}
     for section in ("datasets", "defenses"):
         names = list(config[section])
         for choice in ("only", "without"):
             for name in config[choice].get(section, []):
                 if name not in names:
                     yield "{}.{}: {!r} is not configured; {}".format(choice, section, name, nearest(name, names))
-        if not set(config["only"].get(section, names)) - set(config["without"].get(section, [])):
+        left[section] = set(config["only"].get(section, names)) - set(config["without"].get(section, []))
+        if not left[section]:
             yield "only and without: no {} are left".format(section)
         titles = [entry["title"] for entry in config[section].values()]
         for title in sorted({title for title in titles if titles.count(title) > 1}):
             yield "{}: two have the title {!r}".format(section, title)
     for name, dataset in config["datasets"].items():
         own = [key for key in ("folder", "npz", "torchvision") if key in dataset]
-        if len(own) > 1 or not (own or "sha256" in dataset):
+        if len(own) > 1:
+            yield "datasets.{}: it has {} sources, {}; it needs one".format(name, len(own), " and ".join(own))
+        if not (own or "sha256" in dataset):
             yield "datasets.{}: it needs sha256, or one of folder, npz and torchvision".format(name)
     if config["timing"]["dataset"] not in config["datasets"]:
         yield "timing.dataset: {!r} is not one of the datasets".format(config["timing"]["dataset"])
@@ -114,7 +126,13 @@ def cross_key_errors(config):
             yield "defenses.{}: it needs either `training` or `external`".format(name)
         for dataset in defense.get("external", {}).get("datasets", []):
             if dataset not in config["datasets"]:
-                yield "defenses.{}.external.datasets: {}".format(name, nearest(dataset, list(config["datasets"])))
+                yield "defenses.{}.external.datasets: {!r} is not configured; {}".format(
+                    name, dataset, nearest(dataset, list(config["datasets"]))
+                )
+    datasets, defenses = (left[section] & config[section].keys() for section in ("datasets", "defenses"))
+    of_each = [set(config["defenses"][name].get("external", {}).get("datasets", datasets)) for name in defenses]
+    if datasets and defenses and datasets.isdisjoint(set().union(*of_each)):
+        yield "only and without: none of {} is for {}".format(", ".join(sorted(defenses)), ", ".join(sorted(datasets)))
     shown = {
         "budgets.defenses": config["budgets"]["defenses"],
         "ladder": [rung["defense"] for rung in config["ladder"]],
@@ -139,6 +157,29 @@ def cross_key_errors(config):
             yield from cycle_error(
                 config, "budgets.passes, {}: {}".format(budget, name), own | within_budget(config, name, budget)
             )
+    yield from missing_files(config, datasets, defenses)
+
+
+def missing_files(config, datasets, defenses):
+    """A line for each file or folder of the user's own that is not there, of these data sets and defenses."""
+    named = {"network": own_file(config["network"])}
+    for name in sorted(datasets):
+        named["datasets.{}.npz".format(name)] = config["datasets"][name].get("npz")
+        if place := config["datasets"][name].get("folder"):
+            folder = Path(place).expanduser().absolute()
+            forms = {file: (folder / file, folder / "{}.gz".format(file)) for file in IDX_FILES}
+            if lacking := [file for file in forms if not any(form.is_file() for form in forms[file])]:
+                yield "datasets.{}.folder: {} has no {}, as it is or with .gz".format(name, folder, ", no ".join(lacking))
+    for name in sorted(defenses):
+        for kind in ("training", "external"):
+            own = config["defenses"][name].get(kind, {})
+            named["defenses.{}.{}.weights".format(name, kind)] = own.get("weights")
+            named["defenses.{}.{}.network".format(name, kind)] = own_file(own.get("network", ""))
+    for choice in config["variants"]["choices"]:
+        named["variants.choices, {}: network".format(choice["name"])] = own_file(choice["training"].get("network", ""))
+    for key, path in named.items():
+        if path and not Path(path).expanduser().is_file():
+            yield "{}: there is no file {}".format(key, Path(path).expanduser().absolute())
 
 
 def recipe_errors(config, at, recipe):
@@ -196,7 +237,7 @@ def wrong(config):
         for error in VALIDATOR.iter_errors(config)
         if (words := described(error))
     ]
-    return lines or list(cross_key_errors(config))
+    return list(dict.fromkeys(lines or cross_key_errors(config)))  # two parts of the schema may say the same
 
 
 complete(config)

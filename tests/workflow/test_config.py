@@ -81,12 +81,17 @@ def test_the_schema_describes_every_key_and_has_none_that_nothing_uses() -> None
         assert path.rpartition("/")[2] in used, path
 
 
-THEIRS = {"weights": "theirs.pth", "network": "small_cnn", "datasets": ["mnist"]}
+THEIRS = {"weights": __file__, "network": "small_cnn", "datasets": ["mnist"]}
 
 
 def external(**changes: Any) -> dict:
     """A classifier from elsewhere beside the others."""
     return {"defenses": {"theirs": {"title": "Theirs", "family": "none", "external": THEIRS | changes}}}
+
+
+def own_data(**source: str) -> dict:
+    """A data set of the user's own beside the others."""
+    return {"datasets": {"own": {"title": "Own", "epsilon": 0.1, **source}}}
 
 
 @pytest.mark.parametrize(
@@ -148,16 +153,31 @@ def external(**changes: Any) -> dict:
         ({"budgets": {"passes": [51], "defenses": {"proposed": 3}}}, "budgets.passes, 51: proposed", "17"),
         ({"defenses": {"atda": {"external": THEIRS}}}, "defenses.atda", "either `training` or `external`"),
         ({"defenses": {"theirs": {"title": "Theirs", "family": "none"}}}, "defenses.theirs", "either `training` or `external`"),
-        (external(datasets=["cifar10"]), "defenses.theirs.external.datasets", "mnist"),
+        (external(datasets=["mnits"]), "defenses.theirs.external.datasets", "'mnits' is not configured; did you mean mnist?"),
+        (external(weights="t.pth"), "defenses.theirs.external.weights", f"there is no file {Path.cwd() / 't.pth'}"),
+        (external(network="nets.py:net"), "defenses.theirs.external.network", f"there is no file {Path.cwd() / 'nets.py'}"),
+        (merged(external(), {"only": {"datasets": ["fmnist"], "defenses": ["theirs"]}}), "only and without", "fmnist"),
         (external(std=[0]), "defenses.theirs.external.std.0", "0"),
         (external(network="nets.py"), "defenses.theirs.external.network", "file.py:function"),
         ({"network": "small_cn"}, "network", "small_cnn"),
-        ({"datasets": {"own": {"title": "Own", "epsilon": 0.1}}}, "datasets.own", "one of folder, npz and torchvision"),
+        ({"network": "nets.py:net"}, "network", f"there is no file {Path.cwd() / 'nets.py'}"),
+        ({"defenses": {"atda": {"training": {"network": "n.py:net"}}}}, "defenses.atda.training.network", "there is no file"),
         (
-            {"datasets": {"own": {"title": "Own", "epsilon": 0.1, "npz": "own.npz", "torchvision": "KMNIST"}}},
-            "datasets.own",
-            "one of folder, npz and torchvision",
+            {"variants": {"choices": [{"name": "a", "title": "A", "training": {"network": "n.py:net"}}]}},
+            "variants.choices, a: network",
+            "there is no file",
         ),
+        ({"datasets": None}, "datasets", "null has to be a section with keys"),
+        ({"device": True}, "device", "true is not one of"),
+        ({"training": 3}, "training", "3 has to be a section with keys"),
+        (own_data(), "datasets.own", "one of folder, npz and torchvision"),
+        (
+            own_data(npz=__file__, torchvision="KMNIST"),
+            "datasets.own",
+            "2 sources, npz and torchvision",
+        ),
+        (own_data(folder="own"), "datasets.own.folder", f"{Path.cwd() / 'own'} has no {', no '.join(IDX_FILES)}"),
+        (own_data(npz="own.npz"), "datasets.own.npz", f"there is no file {Path.cwd() / 'own.npz'}"),
     ],
 )
 def test_what_is_wrong_is_told_in_a_line_with_the_key_and_the_value_or_the_nearest_name(
@@ -166,6 +186,15 @@ def test_what_is_wrong_is_told_in_a_line_with_the_key_and_the_value_or_the_neare
     (line,) = wrong(changed(changes))
     assert line.startswith(key)
     assert said in line.removeprefix(key)
+
+
+def test_a_folder_needs_all_files_of_a_data_set_in_either_form_and_what_does_not_run_is_not_looked_for(tmp_path: Path) -> None:
+    for name in (IDX_FILES[0], f"{IDX_FILES[1]}.gz", IDX_FILES[2]):
+        (tmp_path / name).touch()
+    own = own_data(folder=str(tmp_path))
+    assert wrong(changed(own)) == [f"datasets.own.folder: {tmp_path} has no {IDX_FILES[3]}, as it is or with .gz"]
+    assert wrong(changed({**own, "without": {"datasets": ["own"]}})) == []
+    assert wrong(changed(merged(external(weights="t.pth"), {"without": {"defenses": ["theirs"]}}))) == []
 
 
 @pytest.mark.parametrize(

@@ -58,14 +58,17 @@ def check_dataset(folder: Path) -> str:
     """What four IDX files hold, in words.
 
     Raises:
-        InputError: images and labels do not go together, both parts have other sizes, or a class has no image in one of them.
+        InputError: images and labels do not go together, both parts have other sizes, labels do not start at 0, or a class has
+            no image in one of them.
     """
     images = {prefix: read_idx(folder / f"{prefix}-images-idx3-ubyte", IMAGES_MAGIC, CHANNELS_MAGIC) for prefix in SPLITS}
     labels = {prefix: read_idx(folder / f"{prefix}-labels-idx1-ubyte", LABELS_MAGIC) for prefix in SPLITS}
-    classes = max(int(y.max()) for y in labels.values()) + 1
+    lowest, classes = min(int(y.min()) for y in labels.values()), max(int(y.max()) for y in labels.values()) + 1
     shapes = {prefix: "x".join(map(str, x.shape[1:])) for prefix, x in images.items()}
     if shapes["train"] != shapes["t10k"]:
         raise InputError(f"training images are {shapes['train']}, test images {shapes['t10k']}; expected one size")
+    if lowest > 0:
+        raise InputError(f"labels are {lowest} to {classes - 1}; they have to start at 0")
     for prefix, split in SPLITS.items():
         x, y = images[prefix], labels[prefix]
         if len(x) != len(y):
