@@ -58,7 +58,8 @@ def from_torchvision(name: str, folder: Path) -> None:
         try:
             dataset = kind(folder / "torchvision", **part, **({"download": True} if "download" in parameters else {}))
         except (OSError, RuntimeError) as error:
-            raise InputError(f"torchvision's {name}: {str(error).partition(chr(10))[0]}") from error
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise InputError(f"torchvision's {name}: {reason}; where it cannot be had bring it as npz or folder") from error
         images, labels = [], []
         for image, label in dataset:
             images.append(np.asarray(image))
