@@ -1,8 +1,8 @@
 """Classifiers that were trained elsewhere.
 
 Input: their weights, which no rule makes; the test images and labels, to see that the weights fit them.
-Output: <results>/models/{dataset}/{defense}.pt, as the training writes it. A line on the console says what was changed, and how
-right the classifier is on clean images.
+Output: <results>/models/{dataset}/{defense}.pt, as the training writes it. A line on the console, and the log, say what was
+changed, and how right the classifier is on clean images.
 """
 
 

@@ -7,7 +7,7 @@ import click
 from advtrain.data.idx import IDX_FILES, sha256
 from advtrain.data.own import bring
 from advtrain.system.errors import InputError
-from cli.command import FOLDER, Command, FromJson
+from cli.command import FOLDER, Command, FromJson, say
 
 
 @click.command(cls=Command)
@@ -21,12 +21,10 @@ def main(dataset: str, source: dict[str, str], hashes: dict[str, str], folder: P
         held = bring(source, hashes, folder)
     except InputError as error:
         raise InputError(f"datasets.{dataset}: {error}") from error
-    click.echo(f"{dataset}: {held}")
+    say(f"{dataset}: {held}")
     if not hashes:
         found = ", ".join(f"{name}: {sha256(folder / name)}" for name in IDX_FILES)
-        click.echo(
-            f"warning: nothing holds these files to what they were; to do so add sha256: {{{found}}} to datasets.{dataset}"
-        )
+        say(f"warning: nothing holds these files to what they were; to do so add sha256: {{{found}}} to datasets.{dataset}")
 
 
 if __name__ == "__main__":

@@ -65,5 +65,11 @@ class FromJson(click.ParamType[Any]):
             self.fail(f"{value!r} is not JSON: {error}", param, ctx)
 
 
+def say(*parts: str) -> None:
+    """Print parts as one line on the console, and a line each in the log of a rule that has only stderr there."""
+    click.echo("; ".join(parts))
+    click.echo("\n".join(parts), err=True)
+
+
 FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)

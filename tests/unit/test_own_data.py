@@ -177,7 +177,8 @@ def test_without_hashes_the_command_warns_with_the_lines_to_add(tmp_path: Path) 
         options = {"dataset": "own", "source": source, "hashes": hashes, "folder": str(tmp_path / "data")}
         result = CliRunner().invoke(import_data.main, [f"--{name}={value}" for name, value in options.items()])
         assert result.exit_code == 0, result.output
-        return result.output
+        assert result.stderr == result.stdout, "in the log as on the console"
+        return result.stdout
 
     hashes = ", ".join(f"{name}: {sha256(tmp_path / 'data' / name)}" for name in IDX_FILES) if run("{}") else ""
     assert f"warning: nothing holds these files to what they were; to do so add sha256: {{{hashes}}} to datasets.own" in run(

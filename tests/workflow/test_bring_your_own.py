@@ -84,11 +84,14 @@ def test_the_external_classifier_stands_beside_the_trained_one_marked_and_withou
     assert not (brought.results / "models/rgb/theirs.history.parquet").exists()
 
 
-def test_the_console_says_what_was_brought(brought: Workspace) -> None:
+def test_the_console_and_the_logs_say_what_was_brought(brought: Workspace) -> None:
     said = (brought.folder / "said").read_text()
     assert "rgb: 96 and 48 images of 3x12x10 in 3 classes" in said
     assert "warning: nothing holds these files to what they were" in said
     assert "rgb/theirs: theirs.pth as nets.py:normed; " in said
+    imported = (brought.results / "logs/import_weights/rgb/theirs.log").read_text()
+    assert "names begin with 'module.' in the file, with '' in the network\n" in imported
+    assert "to do so add sha256: {" in (brought.results / "logs/import_data/rgb.log").read_text()
     log = (brought.results / "logs/train/rgb/fgsm_adv.log").read_text()
     assert log.count("nets.py:normed: no quicker form of it is known") == 1
 

@@ -47,8 +47,8 @@ SAFETENSORS_TYPES = {
 }
 
 
-def read_state_dict(path: Path) -> StateDict:
-    """The tensors of a state dict by name, on the CPU: a file of torch.save (.pt, .pth), or .safetensors.
+def read_state_dict(path: Path) -> tuple[StateDict, list[str]]:
+    """The tensors of a state dict by name, on the CPU, and in words where they lay: a file of torch.save, or .safetensors.
 
     A state dict may lie in a dictionary with other things, as `state_dict` of a training's checkpoint does. Raises InputError
     where the file is missing, is no such file or a damaged one, needs code to be read, or has no state dict or several.
@@ -57,12 +57,14 @@ def read_state_dict(path: Path) -> StateDict:
         raise InputError(f"{path}: no such file")
     content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
     if _is_state_dict(content):
-        return dict(content)
+        return dict(content), []
     inner = {key: value for key, value in content.items() if _is_state_dict(value)} if isinstance(content, Mapping) else {}
     if len(inner) != 1:
         found = f"several state dicts, {', '.join(map(str, inner))}: save one" if inner else "no state dict: save one"
         raise InputError(f"{path}: holds {found}, as torch.save(network.state_dict(), file) does")
-    return dict(*inner.values())
+    ((key, state),) = inner.items()
+    unused = ", ".join(str(other) for other in content if other != key)
+    return dict(state), [f"weights under {key!r}", *([f"unused: {unused}"] if unused else [])]
 
 
 def fit(state: StateDict, network: nn.Module, *, channels_last: bool) -> tuple[StateDict, list[str]]:
@@ -80,7 +82,7 @@ def fit(state: StateDict, network: nn.Module, *, channels_last: bool) -> tuple[S
     prefix, own_prefix = _common_prefix(state), _common_prefix(expected)
     bare = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
     wanted = {name.removeprefix(own_prefix): tensor for name, tensor in expected.items()}
-    notes = [] if prefix == own_prefix else [f"names begin with {own_prefix!r} in place of {prefix!r}"]
+    notes = [] if prefix == own_prefix else [f"names begin with {prefix!r} in the file, with {own_prefix!r} in the network"]
     found = _matched(bare, wanted)
     if found is None:
         found = _matched({name: _from_keras(tensor) for name, tensor in bare.items()}, wanted)
@@ -92,10 +94,8 @@ def fit(state: StateDict, network: nn.Module, *, channels_last: bool) -> tuple[S
         notes.append("tensors matched by their shapes, since their names differ")
     if bad := [name for name, tensor in found.items() if not tensor.isfinite().all()]:
         raise InputError(f"NaN or infinite somewhere: {', '.join(bad)}")
-    kinds = {
-        str(found[name].dtype).removeprefix("torch.") for name, tensor in wanted.items() if found[name].dtype != tensor.dtype
-    }
-    notes += [f"{kind} converted" for kind in sorted(kinds)]
+    kinds = {(found[name].dtype, tensor.dtype) for name, tensor in wanted.items() if found[name].dtype != tensor.dtype}
+    notes += sorted(f"{theirs} converted to {ours}".replace("torch.", "") for theirs, ours in kinds)
     fitted = {own_prefix + name: found[name].to(tensor.dtype) for name, tensor in wanted.items()}
     if channels_last:
         notes.append(_flatten_channels_first(fitted, network))
