@@ -84,7 +84,9 @@ def waiting(recording: Recording) -> set[str]:
     for func, args, kwargs, _ in recording.calls:
         name = func.overloadpacket.__name__
         masked = any(isinstance(leaf, Tensor) and leaf.dtype == torch.bool for leaf in tree_leaves(args[1:2]))
-        moved = name == "lift_fresh" or (name == "_to_copy" and kwargs.get("device") is not None)
+        # Where a tensor is rounded and back, autograd names the device that it is on.
+        rounded = name == "_to_copy" and torch.bfloat16 in (args[0].dtype, kwargs.get("dtype"))
+        moved = name == "lift_fresh" or (name == "_to_copy" and kwargs.get("device") is not None and not rounded)
         if name in WAITING or (name in INDEXING and masked) or moved:
             found.add(name)
     return found
