@@ -88,7 +88,7 @@ def page(table: pd.DataFrame, audit: pd.DataFrame, labels: Labels, device: str) 
 def headline(table: pd.DataFrame, labels: Labels, epochs: Mapping[str, int]) -> list[Section]:
     """A row for each data set and classifier: its price, and what matters most of its robustness, ± deviation over seeds.
 
-    The price is an epoch's time, and the passes of the whole training of `epochs`, by classifier.
+    The price is an epoch's time, and in brackets the passes of the whole training of `epochs`, by classifier.
     """
     figures = table.set_index(["title", "group", "column"])[["mean", "std", "paper"]]
     price = figures["mean"].xs((TIME, RATIO), level=("group", "column")).map(_number)
@@ -103,9 +103,9 @@ def headline(table: pd.DataFrame, labels: Labels, epochs: Mapping[str, int]) -> 
             clean, bim, pgd, auto = (
                 _spread(figures.loc[(title, group, column)]) for column in ("Original", "BIM(30)", "PGD", "AutoAttack")
             )
-            paid = (price.get(title, NONE), passes.get(title, NONE))
-            rows.append((group, title, *paid, clean, f"{papers} → {bim}", pgd, auto))
-    columns = ["Data set", "Classifier", "Price", "Passes", "Clean", "BIM(30), paper → ours", "PGD", "AutoAttack"]
+            paid = f"{price[title]} ({passes[title]} passes)" if title in price else NONE
+            rows.append((group, title, paid, clean, f"{papers} → {bim}", pgd, auto))
+    columns = ["Data set", "Classifier", "Price", "Clean", "BIM(30), paper → ours", "PGD", "AutoAttack"]
     return [Section("", table=pd.DataFrame(rows, columns=columns), index=False)]
 
 
