@@ -7,15 +7,14 @@ from advtrain.report.one_change import Rung, ladder_table, page
 from advtrain.report.one_change_chart import ladder_figure
 from cli.command import FromJson
 from cli.figure import write_figure
-from cli.report import Report, read_rows, report_command
+from cli.report import Report, lengths, read_rows, report_command
 
 Rungs = tuple[Rung, ...]
-LENGTHS = "Length of each training, by classifier; JSON."
 
 
 @report_command("timing", evaluations=read_rows)
 @click.option("--rungs", required=True, type=FromJson(Rungs), help="The classifiers in order, with what each changes; JSON.")
-@click.option("--epochs", required=True, type=FromJson(dict[str, int]), help=LENGTHS)
+@lengths
 def main(evaluations: pd.DataFrame, timing: pd.DataFrame, rungs: Rungs, epochs: dict[str, int], report: Report) -> None:
     """Show what each change does."""
     table = ladder_table(evaluations, timing, rungs, epochs, list(report.labels.datasets))

@@ -1,16 +1,14 @@
 """Set the robustness of each classifier under the worst of all attacks against the price of its training."""
 
-import click
 import pandas as pd
 
 from advtrain.report.robustness_and_price import pareto_figure, pareto_table
-from cli.command import FromJson
 from cli.figure import write_figure
-from cli.report import Report, read_rows, report_command
+from cli.report import Report, lengths, read_rows, report_command
 
 
 @report_command("timing", evaluations=read_rows)
-@click.option("--epochs", required=True, type=FromJson(dict[str, int]), help="Length of each training, by classifier; JSON.")
+@lengths
 def main(evaluations: pd.DataFrame, timing: pd.DataFrame, epochs: dict[str, int], report: Report) -> None:
     """Set robustness against price."""
     table = pareto_table(evaluations, timing, epochs, report.labels)

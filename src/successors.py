@@ -5,15 +5,14 @@ import pandas as pd
 
 from advtrain.report.methods_by_price import Setting, methods_table, page
 from cli.command import FromJson
-from cli.report import Report, read_rows, report_command
+from cli.report import Report, lengths, read_rows, report_command
 
 Settings = tuple[Setting, ...]
-LENGTHS = "Length of each training, by classifier; JSON."
 
 
 @report_command("timing", "overfitting", evaluations=read_rows)
 @click.option("--settings", required=True, type=FromJson(Settings), help="The defenses of each setting, JSON.")
-@click.option("--epochs", required=True, type=FromJson(dict[str, int]), help=LENGTHS)
+@lengths
 def main(
     evaluations: pd.DataFrame,
     timing: pd.DataFrame,

@@ -91,3 +91,9 @@ def report_command(
         return click.command(cls=Command, params=shared)(run)
 
     return decorate
+
+
+lengths = click.option(
+    "--epochs", required=True, type=FromJson(dict[str, int]), help="Length of each training, by classifier; JSON."
+)
+"""An option of those that compare whole trainings."""
