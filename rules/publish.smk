@@ -116,10 +116,10 @@ use rule publish as publish_ladder with:
 
 use rule publish as publish_successors with:
     input:
-        files=multiext("<results>/successors", ".md", ".parquet"),
+        files=multiext("<results>/successors", ".md", ".parquet", ".svg"),
         code=code("src/publish.py"),
     output:
-        files=multiext("{}/successors".format(FOLDER), ".md", ".parquet"),
+        files=multiext("{}/successors".format(FOLDER), ".md", ".parquet", ".svg"),
         about="{}/about_successors.md".format(FOLDER),
     log:
         "<results>/logs/publish_successors.log",

@@ -6,7 +6,8 @@ Output: <results>/variants.parquet, .md, .html, how near each choice comes to th
 .png, the same under BIM(30) as a chart; <results>/ablation.parquet, .md, .html, the steps and periods and those of the paper's own
 choice; <results>/ablation.svg, .pdf, .png, the same as heat maps; <results>/budgets.parquet, .md, .html, .svg, .pdf, .png,
 robustness against the price; <results>/ladder.parquet, .md, .html, .svg, .pdf, .png, what each change from one method to another
-does; <results>/successors.parquet, .md, .html, price, robustness and collapses of the methods in each setting.
+does; <results>/successors.parquet, .md, .html, .svg, .pdf, .png, price, robustness and collapses of the methods in each
+setting.
 """
 
 
@@ -102,6 +103,7 @@ use rule table1 as successors with:
         after=filled("successors", SUCCESSORS),
     output:
         page("successors", "Beyond the paper", "Methods by price"),
+        picture("successors", "Beyond the paper", "Methods by price, as a chart"),
     log:
         "<results>/logs/successors.log",
     params:

@@ -1,10 +1,12 @@
-"""Show the methods in each setting by price."""
+"""Show the methods in each setting by price, as a table and as a chart."""
 
 import click
 import pandas as pd
 
 from advtrain.report.methods_by_price import Setting, methods_table, page
+from advtrain.report.robustness_and_price import pareto_figure, pareto_table
 from cli.command import FromJson
+from cli.figure import write_figure
 from cli.report import Report, lengths, read_rows, report_command
 
 Settings = tuple[Setting, ...]
@@ -25,6 +27,7 @@ def main(
     table = methods_table(evaluations, timing, overfitting, settings, epochs, list(report.labels.datasets))
     report.write_table(table)
     report.write_page("Methods by price", page(table, report.labels))
+    write_figure(pareto_figure(pareto_table(evaluations, timing, epochs, report.labels), report.labels), report)
 
 
 if __name__ == "__main__":

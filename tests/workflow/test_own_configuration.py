@@ -72,6 +72,7 @@ def test_what_is_published_is_what_the_run_made_with_a_page_that_says_how(own_ru
         "ablation.svg",
         "variants.md",
         "budgets.svg",
+        "successors.svg",
         "headline.md",
     }
     for name in files - pages:
