@@ -1,7 +1,7 @@
 """What tables and figures call the data sets and classifiers, and how these were trained."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +22,10 @@ class Labels:
     def on(self, dataset: str) -> dict[str, str]:
         """Title of each defense that was evaluated on a data set, by name."""
         return {name: title for name, title in self.defenses.items() if dataset in self.external.get(name, (dataset,))}
+
+    def only(self, names: Container[str]) -> "Labels":
+        """The same with these defenses alone."""
+        return replace(self, defenses={name: title for name, title in self.defenses.items() if name in names})
 
     @property
     def trained_here(self) -> dict[str, str]:
