@@ -81,7 +81,7 @@ def recipe(defense, changes={}):
     own = {**COMMON, **config["defenses"][defense]["training"], **changes}
     of_method = {"method", *settings_of(own["method"])}
     return {
-        **{key: own[key] for key in COMMON if key != "labels"},  # a setting of some methods, not of the training loop
+        **{key: own[key] for key in COMMON if key not in ("labels", "attack_mode")},  # settings of some methods alone
         "subset_seed": config["subset_seed"],
         "defense": {key: own[key] for key in own if key in of_method},
     }

@@ -18,7 +18,7 @@ use rule table1 as variants with:
             "<results>/evaluations/{dataset}/{classifier}.{evaluation}.parquet",
             dataset=DATASETS,
             classifier=[name for defense, choices in VARIANTS.items() for name in (defense, *choices)],
-            evaluation=TABLE_1_BIM,
+            evaluation=[*TABLE_1_BIM, "strong"],
         ),
     output:
         page("variants", "The paper", "What the paper leaves open"),

@@ -20,6 +20,7 @@ from advtrain.defenses.base import Outcome
 from advtrain.defenses.proposed import Proposed
 from advtrain.networks.plain import initialise, small_cnn
 from advtrain.system.errors import InputError
+from advtrain.system.randomness import SeededRandom
 from agreement import agree, largest_difference
 from trainings import ALONE, GUIDED, RECIPES, TRUE
 
@@ -184,6 +185,39 @@ class TestAtda:
         assert not defense.centres.requires_grad
 
 
+@pytest.mark.parametrize(
+    ("settings", "modes"),
+    [
+        ({"method": "proposed", "step_divisor": 10, "reset_epochs": 20, **TRUE}, "ET"),
+        ({"method": "bim_adv", "iterations": 2, **TRUE}, "EET"),
+        ({"method": "fast_at", "step_factor": 1.25, "attack_mode": "evaluation", **ALONE}, "ET"),
+        ({"method": "fast_at", "step_factor": 1.25, "attack_mode": "training", **ALONE}, "TT"),
+        ({"method": "n_fgsm", "noise_factor": 2, "attack_mode": "training", **ALONE}, "TT"),
+        ({"method": "zero_grad", "quantile": 0.35, "attack_mode": "training", **ALONE}, "TT"),
+        ({"method": "grad_align", "alignment": 0.2, **ALONE}, "TTT"),
+        ({"method": "sora", **ALONE}, "TT"),
+        ({"method": "free_at", "replays": 8}, "T"),
+        ({"method": "atta", "step_divisor": 30, "reset_epochs": 2, "start_noise": 0, **ALONE}, "ET"),
+        ({"method": "fgsm_ep", **GUIDED}, "TT"),
+        ({"method": "fgsm_pco", **GUIDED}, "TTT"),
+        ({"method": "pgd_at", "iterations": 2, "step_divisor": 4, **ALONE}, "EET"),
+        ({"method": "trades", "iterations": 2, "step_divisor": 4, "beta": 1}, "TEEET"),
+    ],
+    ids=lambda value: value["method"] if isinstance(value, dict) else value,
+)
+def test_batch_norm_is_in_evaluation_or_in_training_in_each_forward_pass_as_a_method_has_it(
+    settings: dict, modes: str, examples: Examples
+) -> None:
+    norm, seen = nn.BatchNorm2d(1), []
+    norm.register_forward_pre_hook(lambda module, _: seen.append("T" if module.training else "E"))
+    defense = registry.create(settings, epsilon=EPSILON)
+    defense.random, defense.batch_size = SeededRandom([0], torch.device("cpu")), N
+    defense.start_training(examples.x)
+    defense.start_epoch(0)
+    defense.outcome(nn.Sequential(norm, small_cnn()), examples.x[:N], examples.y[:N], torch.arange(N))
+    assert "".join(seen) == modes
+
+
 def test_a_defense_is_known_by_its_file_which_defines_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert {"atda", "bim_adv", "fgsm_adv", "proposed", "vanilla"} <= set(registry.methods())
     assert {recipe["defense"]["method"] for recipe in RECIPES.values()} == set(registry.methods()), "these tests train each"
@@ -202,10 +236,10 @@ def test_wrong_settings_are_refused_by_name() -> None:
         ({"method": "fgsm_adv", "labels": "leaked"}, "labels is 'leaked'"),
         ({"method": "proposed", "step_divisor": 0, "reset_epochs": 20, **TRUE}, "step_divisor is 0"),
         ({"method": "proposed", "step_divisor": 10, "reset_epochs": 0, **TRUE}, "reset_epochs is 0"),
-        ({"method": "fast_at", "step_factor": 1.25, "trained_on": "both"}, "trained_on is 'both'"),
-        ({"method": "fast_at", "step_factor": 0, **ALONE}, "step_factor is 0"),
-        ({"method": "n_fgsm", "noise_factor": -1, **ALONE}, "noise_factor is -1"),
-        ({"method": "zero_grad", "quantile": 1.1, **ALONE}, "quantile is 1.1"),
+        ({"method": "fast_at", "step_factor": 1.25, "attack_mode": "evaluation", "trained_on": "both"}, "trained_on is 'both'"),
+        ({"method": "fast_at", "step_factor": 0, "attack_mode": "evaluation", **ALONE}, "step_factor is 0"),
+        ({"method": "n_fgsm", "noise_factor": -1, "attack_mode": "evaluation", **ALONE}, "noise_factor is -1"),
+        ({"method": "zero_grad", "quantile": 1.1, "attack_mode": "evaluation", **ALONE}, "quantile is 1.1"),
         ({"method": "grad_align", "alignment": -1, **ALONE}, "alignment is -1"),
         ({"method": "free_at", "replays": 0}, "replays is 0"),
         ({"method": "atta", "step_divisor": 30, "reset_epochs": 2, "start_noise": -1, **ALONE}, "start_noise is -1"),

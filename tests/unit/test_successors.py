@@ -14,7 +14,7 @@ BOTH = pytest.mark.parametrize("trained_on", ["adversarial", "mixture"])
 
 @BOTH
 def test_fast_at_steps_from_a_random_start_that_may_leave_the_image_box(trained_on: str) -> None:
-    side = Literally({"method": "fast_at", "step_factor": 1.25, "trained_on": trained_on})
+    side = Literally({"method": "fast_at", "step_factor": 1.25, "attack_mode": "evaluation", "trained_on": trained_on})
     for _, index in side.minibatches():
         x, y = side.x[index], side.y[index]
         delta = side.noise(x, EPSILON)
@@ -25,7 +25,7 @@ def test_fast_at_steps_from_a_random_start_that_may_leave_the_image_box(trained_
 
 @BOTH
 def test_n_fgsm_starts_within_twice_epsilon_and_is_not_projected_onto_epsilon(trained_on: str) -> None:
-    side = Literally({"method": "n_fgsm", "noise_factor": 2, "trained_on": trained_on})
+    side = Literally({"method": "n_fgsm", "noise_factor": 2, "attack_mode": "evaluation", "trained_on": trained_on})
     for _, index in side.minibatches():
         x, y = side.x[index], side.y[index]
         start = clip(x + side.noise(x, 2 * EPSILON), 0, 1)
@@ -36,7 +36,7 @@ def test_n_fgsm_starts_within_twice_epsilon_and_is_not_projected_onto_epsilon(tr
 
 @BOTH
 def test_zero_grad_does_not_move_the_third_of_an_image_s_pixels_with_the_smallest_gradients(trained_on: str) -> None:
-    side = Literally({"method": "zero_grad", "quantile": 0.35, "trained_on": trained_on})
+    side = Literally({"method": "zero_grad", "quantile": 0.35, "attack_mode": "evaluation", "trained_on": trained_on})
     for _, index in side.minibatches():
         x, y = side.x[index], side.y[index]
         start = clip(x + side.noise(x, EPSILON), 0, 1)
@@ -212,7 +212,12 @@ MOVED = {"augment": "crop_flip"}
 
 
 def test_fast_at_sees_other_crops_and_flips_of_the_images_at_each_visit() -> None:
-    side, visits = Literally({"method": "fast_at", "step_factor": 1.25, "trained_on": "adversarial"}, **MOVED), []
+    side, visits = (
+        Literally(
+            {"method": "fast_at", "step_factor": 1.25, "attack_mode": "evaluation", "trained_on": "adversarial"}, **MOVED
+        ),
+        [],
+    )
     for _, index in side.minibatches():
         visits.append(side.moves(len(index)))
         x, y = seen(canvas(side.x), index, visits[-1]), side.y[index]

@@ -6,10 +6,13 @@ counts and the trace of one attack repeat it through `bim_steps`; PGD repeats it
 implementation to check.
 
 The model is seen in evaluation mode, the gradient is taken with respect to the images only, and nothing stays behind: not in
-the parameters' `.grad`, not in the modules' flags, not in any random state.
+the parameters' `.grad`, not in the modules' flags, not in any random state. Some methods attack in training mode, in which
+batch norm sees the minibatch and its averages move.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +24,7 @@ from advtrain.networks.plain import evaluation_mode
 from advtrain.system.errors import InputError, check_above_zero, check_at_least_one
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+AttackMode = Literal["evaluation", "training"]
 
 TOLERANCE = 1e-6
 """What rounding may add to epsilon: float32(0.3) is above 0.3."""
@@ -59,7 +63,9 @@ LOSSES: dict[str, Loss] = {"cross_entropy": cross_entropy, "margin": margin}
 """What PGD ascends, by name."""
 
 
-def input_gradient(model: nn.Module, x: Tensor, y: Tensor, loss: Loss = cross_entropy) -> tuple[Tensor, Tensor]:
+def input_gradient(
+    model: nn.Module, x: Tensor, y: Tensor, loss: Loss = cross_entropy, *, mode: AttackMode = "evaluation"
+) -> tuple[Tensor, Tensor]:
     """Gradient of the loss with respect to the images, and the logits of the same forward pass.
 
     The loss is summed over the batch, so that an image's gradient does not depend on the other images.
@@ -69,12 +75,13 @@ def input_gradient(model: nn.Module, x: Tensor, y: Tensor, loss: Loss = cross_en
         x: images, [B, C, H, W].
         y: labels, [B], int64.
         loss: maps logits [B, K] and labels [B] to a loss for each image, [B].
+        mode: evaluation, or training for a model that is in training.
 
     Returns:
         The gradient [B, C, H, W] and the logits [B, K], both detached.
     """
     x = x.detach().requires_grad_()
-    with evaluation_mode(model), torch.enable_grad():
+    with evaluation_mode(model) if mode == "evaluation" else nullcontext(), torch.enable_grad():
         logits = model(x)
         (gradient,) = torch.autograd.grad(loss(logits, y).sum(), x)
     return gradient, logits.detach()
@@ -100,6 +107,7 @@ def ascend(
     epsilon: float,
     step_size: float,
     loss: Loss = cross_entropy,
+    mode: AttackMode = "evaluation",
 ) -> tuple[Tensor, Tensor]:
     """One step of sign-gradient ascent from `x_adv`, projected onto the budget around `x`.
 
@@ -113,6 +121,7 @@ def ascend(
         epsilon: radius of the budget, in the images' units.
         step_size: length of the step per pixel, in the images' units.
         loss: what the step ascends, as in `input_gradient`.
+        mode: of the model, as in `input_gradient`.
 
     Returns:
         The next iterate [B, C, H, W], and the logits [B, K] of `x_adv`, where the step started.
@@ -120,7 +129,7 @@ def ascend(
     model = frozen(model)
     if isinstance(model, Climber) and loss is cross_entropy:
         return model.ascend(x_adv, x, y, epsilon=epsilon, step_size=step_size)
-    gradient, logits = input_gradient(model, x_adv, y, loss)
+    gradient, logits = input_gradient(model, x_adv, y, loss, mode=mode)
     return project(torch.add(x_adv, gradient.sign(), alpha=step_size), x, epsilon), logits
 
 

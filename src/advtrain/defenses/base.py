@@ -1,13 +1,13 @@
 """What a defense is: the class that each file of this folder subclasses, and what several of them share."""
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from advtrain.attacks.gradient import cross_entropy
+from advtrain.attacks.gradient import AttackMode, cross_entropy
 from advtrain.data.augmentation import Augment, Window, look, padded, write
 from advtrain.data.examples import CLASSES
 from advtrain.networks.plain import evaluation_mode
@@ -226,6 +226,12 @@ def check_trained_on(trained_on: str) -> None:
     """Raise InputError unless `trained_on` is one of the two choices."""
     if trained_on not in ("adversarial", "mixture"):
         raise InputError(f"trained_on is {trained_on!r}; it has to be adversarial or mixture")
+
+
+def check_attack_mode(attack_mode: str) -> None:
+    """Raise InputError unless `attack_mode` is one of the two choices."""
+    if attack_mode not in get_args(AttackMode):
+        raise InputError(f"attack_mode is {attack_mode!r}; it has to be {' or '.join(get_args(AttackMode))}")
 
 
 def check_labels(labels: str) -> None:

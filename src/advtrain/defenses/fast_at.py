@@ -12,8 +12,8 @@ The start is not clipped to [0, 1]. Nothing is carried. Price: 2 forward and 2 b
 
 from torch import Tensor, nn
 
-from advtrain.attacks.gradient import ascend
-from advtrain.defenses.base import Defense, Outcome, TrainedOn, check_trained_on, trained
+from advtrain.attacks.gradient import AttackMode, ascend
+from advtrain.defenses.base import Defense, Outcome, TrainedOn, check_attack_mode, check_trained_on, trained
 from advtrain.system.errors import check_above_zero
 
 
@@ -22,15 +22,17 @@ class FastAt(Defense):
 
     several_seeds = True
 
-    def __init__(self, *, epsilon: float, step_factor: float, trained_on: TrainedOn) -> None:
+    def __init__(self, *, epsilon: float, step_factor: float, trained_on: TrainedOn, attack_mode: AttackMode) -> None:
         super().__init__(epsilon=epsilon)
         check_above_zero("step_factor", step_factor)
         check_trained_on(trained_on)
+        check_attack_mode(attack_mode)
         self.step_size = step_factor * epsilon
         self.trained_on = trained_on
+        self.attack_mode = attack_mode
 
     def outcome(self, network: nn.Module, x: Tensor, y: Tensor, index: Tensor) -> Outcome:
         """CE(FGSM from a random start)."""
         start = x + self.noise(x, self.epsilon)
-        x_adv, _ = ascend(network, start, x, y, epsilon=self.epsilon, step_size=self.step_size)
+        x_adv, _ = ascend(network, start, x, y, epsilon=self.epsilon, step_size=self.step_size, mode=self.attack_mode)
         return trained(network, x, x_adv, y, self.trained_on)

@@ -46,18 +46,20 @@ class FgsmEp(Carrying):
         return self.guided(network, x_adv, y, before)
 
     def look(self, network: nn.Module, start: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits [B, K] at the start, with their graph, and the gradient of their loss [B, C, H, W]."""
+        """Logits [B, K] at the start, with their graph if they are compared, and the gradient of their loss [B, C, H, W]."""
         start = start.detach().requires_grad_()
         logits = network(start)
         loss = smoothed_cross_entropy(logits, y, self.label_smoothing).sum()
-        (gradient,) = torch.autograd.grad(loss, start, retain_graph=True)
+        (gradient,) = torch.autograd.grad(loss, start, retain_graph=self.regulariser > 0)
         return logits, gradient
 
     def guided(self, network: nn.Module, x_adv: Tensor, y: Tensor, before: Tensor) -> Outcome:
         """The loss of x_adv, whose logits should not be far from those `before` the step, [B, K]."""
         logits = network(x_adv)
         loss = smoothed_cross_entropy(logits, y, self.label_smoothing).mean(-1)
-        return Outcome(loss + self.regulariser * mse(logits, before), None, logits)
+        if self.regulariser > 0:
+            loss = loss + self.regulariser * mse(logits, before)
+        return Outcome(loss, None, logits)
 
 
 def mse(a: Tensor, b: Tensor) -> Tensor:

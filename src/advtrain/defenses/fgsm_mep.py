@@ -51,7 +51,7 @@ class FgsmMep(FgsmEp):
         start = self.carried(x, index)
         before, gradient = self.look(network, start, y)
         norm = gradient.abs().sum((-4, -3, -2, -1), keepdim=True)
-        momentum = gradient / norm + self.decay * self.kept(self.momentum, index)
+        momentum = gradient / norm.clamp_min(torch.finfo(norm.dtype).tiny) + self.decay * self.kept(self.momentum, index)
         self.keep(self.momentum, momentum, index)
         self.carry(x, project(start + self.epsilon * momentum.sign(), x, self.epsilon), index)
         x_adv = project(start + self.epsilon * gradient.sign(), x, self.epsilon)

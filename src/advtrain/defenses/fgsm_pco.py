@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from advtrain.attacks.gradient import cross_entropy, project
-from advtrain.defenses.base import Outcome, both_logits, smoothed_cross_entropy
+from advtrain.defenses.base import Outcome, smoothed_cross_entropy
 from advtrain.defenses.fgsm_ep import FgsmEp, mse
 
 
@@ -33,6 +33,6 @@ class FgsmPco(FgsmEp):
         x_adv = project(start + self.epsilon * gradient.sign(), x, self.epsilon)
         self.carry(x, x_adv, index)
         c = 1 - torch.exp(-cross_entropy(before, y))[..., None, None, None]
-        fused, after = both_logits(network, c * start + (1 - c) * (x + 1.5 * (x_adv - x)), x_adv)
+        fused, after = network(c * start + (1 - c) * (x + 1.5 * (x_adv - x))), network(x_adv)
         loss = smoothed_cross_entropy(fused, y, self.label_smoothing).mean(-1)
         return Outcome(loss + self.regulariser * (mse(after, before) - mse(after, fused)).abs(), None, fused)

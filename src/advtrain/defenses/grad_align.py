@@ -6,7 +6,8 @@ Andriushchenko and Flammarion 2020, "Understanding and improving fast adversaria
     h     = gradient of L(C(x + U(-epsilon, epsilon)), y), which is differentiated
     loss  = L(C(P(x + epsilon sign(g))), y) + lambda (1 - cos(g, h))
 
-P projects onto the budget and [0, 1]; the cosine is each image's, then averaged. Nothing is carried. Price: 3 forward and 4
+P projects onto the budget and [0, 1]; the cosine is each image's, then averaged; both gradients are of the network in training
+mode. Nothing is carried. Price: 3 forward and 4
 backward passes, one more each in the mixture, and about one more for the derivative of h, which the count of passes does not
 see.
 """
@@ -38,7 +39,7 @@ class GradAlign(Defense):
 
     def outcome(self, network: nn.Module, x: Tensor, y: Tensor, index: Tensor) -> Outcome:
         """CE(FGSM) + lambda (1 - cos(g, h))."""
-        g, _ = input_gradient(frozen(network), x, y)
+        g, _ = input_gradient(frozen(network), x, y, mode="training")
         near = (x + self.noise(x, self.epsilon)).requires_grad_()
         loss = cross_entropy(twice_differentiable(network)(near), y).sum()
         (h,) = torch.autograd.grad(loss, near, create_graph=True)

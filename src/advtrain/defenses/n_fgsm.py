@@ -10,8 +10,8 @@ An example may be 3 epsilon from its image. Nothing is carried. Price: 2 forward
 
 from torch import Tensor, nn
 
-from advtrain.attacks.gradient import ascend
-from advtrain.defenses.base import Defense, Outcome, TrainedOn, check_trained_on, trained
+from advtrain.attacks.gradient import AttackMode, ascend
+from advtrain.defenses.base import Defense, Outcome, TrainedOn, check_attack_mode, check_trained_on, trained
 from advtrain.system.errors import check_not_negative
 
 
@@ -20,16 +20,18 @@ class NFgsm(Defense):
 
     several_seeds = True
 
-    def __init__(self, *, epsilon: float, noise_factor: float, trained_on: TrainedOn) -> None:
+    def __init__(self, *, epsilon: float, noise_factor: float, trained_on: TrainedOn, attack_mode: AttackMode) -> None:
         super().__init__(epsilon=epsilon)
         check_not_negative("noise_factor", noise_factor)
         check_trained_on(trained_on)
+        check_attack_mode(attack_mode)
         self.radius = noise_factor * epsilon
         self.trained_on = trained_on
+        self.attack_mode = attack_mode
 
     def outcome(self, network: nn.Module, x: Tensor, y: Tensor, index: Tensor) -> Outcome:
         """CE(FGSM from a noisy start)."""
         start = (x + self.noise(x, self.radius)).clamp(0, 1)
         farthest = self.radius + self.epsilon  # so that the step is projected onto [0, 1] alone
-        x_adv, _ = ascend(network, start, x, y, epsilon=farthest, step_size=self.epsilon)
+        x_adv, _ = ascend(network, start, x, y, epsilon=farthest, step_size=self.epsilon, mode=self.attack_mode)
         return trained(network, x, x_adv, y, self.trained_on)

@@ -8,7 +8,8 @@ Teymourian et al. 2026, "SORA: free second-order attacks in fast adversarial tra
     x_adv = clip(start + step U(0, 1) sign(g), 0, 1), not clipped to epsilon; loss = L(C(x_adv), y)
     v     = clip(0.95 v + 0.05 mean over images of (sign(g) . h / |g|_1), -1, 1)
 
-h is the gradient with respect to x_adv, which the update's own backward pass gives for free. Carried: v, one number for all
+h is the gradient with respect to x_adv, which the update's own backward pass gives for free; g too is of the network in
+training mode. Carried: v, one number for all
 images, from 0.99 and without a reset. Price: 2 forward and 2 backward passes, 3 each in the mixture.
 """
 
@@ -42,7 +43,7 @@ class Sora(Defense):
     def outcome(self, network: nn.Module, x: Tensor, y: Tensor, index: Tensor) -> Outcome:
         """CE(x_adv); its backward pass moves the agreement."""
         start = (x + self.noise(x, self.epsilon)).clamp(0, 1)
-        gradient, _ = input_gradient(frozen(network), start, y)
+        gradient, _ = input_gradient(frozen(network), start, y, mode="training")
         step = 2 * self.epsilon * (BEND / (1 - self.agreement)).clamp(max=1)
         x_adv = (start + step[..., None, None, None, None] * self.random.uniform(x) * gradient.sign()).clamp(0, 1)
         return trained(network, x, watched(x_adv, partial(self.compare, gradient)), y, self.trained_on)

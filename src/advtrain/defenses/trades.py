@@ -7,8 +7,9 @@ MNIST has it:
     x_i = P(x_(i-1) + step sign(gradient of KL(p(x) || p(x_(i-1)))))
     loss = L(C(x), y) + beta KL(p(x) || p(x_N)), with gradients through both
 
-p are the softmax probabilities, P projects onto the budget and [0, 1]; beta is 1 on MNIST. Nothing is carried. Price: N + 2
-forward and backward passes; their code, which computes p(x) again in each step, needs N forward passes more.
+p are the softmax probabilities, for the steps in evaluation mode; P projects onto the budget and [0, 1]; beta is 1 on MNIST.
+Nothing is carried. Price: N + 2 forward and backward passes, and a forward pass more where batch norm makes p(x) another in
+evaluation mode; their code, which computes p(x) again in each step, needs N forward passes more.
 """
 
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from advtrain.attacks.gradient import ascend, cross_entropy
 from advtrain.defenses.base import Defense, Outcome
 from advtrain.fast.choice import frozen
+from advtrain.networks.plain import depends_on_mode, predict
 from advtrain.system.errors import check_above_zero, check_at_least_one, check_not_negative
 
 START_NOISE = 0.001
@@ -39,7 +41,7 @@ class Trades(Defense):
     def outcome(self, network: nn.Module, x: Tensor, y: Tensor, index: Tensor) -> Outcome:
         """CE(clean) + beta KL(p(clean) || p(x_adv))."""
         clean = network(x)
-        held, model = clean.detach(), frozen(network)
+        held, model = (predict(network, x) if depends_on_mode(network) else clean.detach()), frozen(network)
         x_adv = x + START_NOISE * self.random.normal(x)
         for _ in range(self.iterations):
             x_adv, _ = ascend(

@@ -15,8 +15,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from advtrain.attacks.gradient import input_gradient, project
-from advtrain.defenses.base import Defense, Outcome, TrainedOn, check_trained_on, trained
+from advtrain.attacks.gradient import AttackMode, input_gradient, project
+from advtrain.defenses.base import Defense, Outcome, TrainedOn, check_attack_mode, check_trained_on, trained
 from advtrain.fast.choice import frozen
 from advtrain.system.errors import InputError
 
@@ -26,18 +26,20 @@ class ZeroGrad(Defense):
 
     several_seeds = True
 
-    def __init__(self, *, epsilon: float, quantile: float, trained_on: TrainedOn) -> None:
+    def __init__(self, *, epsilon: float, quantile: float, trained_on: TrainedOn, attack_mode: AttackMode) -> None:
         super().__init__(epsilon=epsilon)
         if not 0 <= quantile <= 1:
             raise InputError(f"quantile is {quantile}; it has to lie in [0, 1]")
         check_trained_on(trained_on)
+        check_attack_mode(attack_mode)
         self.quantile = quantile
         self.trained_on = trained_on
+        self.attack_mode = attack_mode
 
     def outcome(self, network: nn.Module, x: Tensor, y: Tensor, index: Tensor) -> Outcome:
         """CE(FGSM from a random start, without the smallest gradients)."""
         start = (x + self.noise(x, self.epsilon)).clamp(0, 1)
-        gradient, _ = input_gradient(frozen(network), start, y)
+        gradient, _ = input_gradient(frozen(network), start, y, mode=self.attack_mode)
         sizes = gradient.abs().flatten(-3).sort(dim=-1).values
         threshold = sizes[..., math.ceil(self.quantile * (sizes.shape[-1] - 1))][..., None, None, None]
         gradient = torch.where(gradient.abs() < threshold, 0, gradient)

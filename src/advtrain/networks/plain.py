@@ -7,6 +7,8 @@ from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
 
 from advtrain.data.examples import CLASSES, Examples
 from advtrain.networks.own import own_network
@@ -124,6 +126,11 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
     finally:
         for module in training:
             module.training = True
+
+
+def depends_on_mode(model: nn.Module) -> bool:
+    """Whether a model may give other logits in training than in evaluation: it has batch norm, dropout or their like."""
+    return any(isinstance(module, _BatchNorm | _DropoutNd) for module in model.modules())
 
 
 def predict(model: nn.Module, x: Tensor) -> Tensor:

@@ -1,5 +1,8 @@
-"""Choices that the paper leaves open, each tried alone: which of them brings our figures nearest to the paper's Table I."""
+"""Choices that the paper leaves open, each tried alone: which of them brings our figures nearest to the paper's Table I, if it
+has any of the data set.
+"""
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import product
 
@@ -11,11 +14,13 @@ from advtrain.report.labels import Labels
 from advtrain.report.pages import Section
 from advtrain.report.statistics import figure
 
+COLUMNS = (*paper.COLUMNS, "PGD")
+
 
 def variants_table(
     evaluations: pd.DataFrame, classifiers: Mapping[str, Mapping[str, str]], datasets: Sequence[str], fixed_step: str
 ) -> pd.DataFrame:
-    """Our figures under each choice, and the paper's: a row for each figure that the paper has.
+    """Our figures under each choice, and the paper's: a row for each data set, defense, choice and column of `COLUMNS`.
 
     Args:
         evaluations: the evaluation table of all classifiers.
@@ -25,8 +30,8 @@ def variants_table(
         fixed_step: title of one more choice: the defense as it is, attacked by BIM of a fixed step.
 
     Returns:
-        Columns `dataset`, `defense`, `choice`, `column` (of the paper's Table I), `mean`, `std`, `lower`, `upper` (percent,
-        95% interval as of `statistics.accuracy`), `seeds`, `examples`, `paper`, `difference` (ours less the paper's).
+        Columns `dataset`, `defense`, `choice`, `column`, `mean`, `std`, `lower`, `upper` (percent, 95% interval as of
+        `statistics.accuracy`), `seeds`, `examples`, `paper`, `difference` (ours less the paper's), NaN where it has none.
 
     Raises:
         InputError: an evaluation is missing.
@@ -40,15 +45,17 @@ def variants_table(
         tried = [(title, evaluations, classifier) for classifier, title in titles.items()]
         tried.insert(1, (fixed_step, with_fixed_step, defense))
         papers = paper.accuracies(defense, dataset)
-        for (choice, table, classifier), (column, printed) in product(tried, papers.items()):
-            found = figure(select(table, dataset, classifier, column))
+        for (choice, table, classifier), column in product(tried, COLUMNS):
+            found, printed = figure(select(table, dataset, classifier, column)), papers.get(column, math.nan)
             key = {"dataset": dataset, "defense": defense, "choice": choice, "column": column}
             rows.append({**key, **found, "paper": printed, "difference": found["mean"] - printed})
     return pd.DataFrame(rows)
 
 
 def distances(table: pd.DataFrame) -> pd.Series:
-    """How far each choice's figures are from the paper's on average, in points, by data set, defense and choice."""
+    """How far each choice's figures are from the paper's on average, in points, by data set, defense and choice; NaN where it
+    has none.
+    """
     return table["difference"].abs().groupby([table["dataset"], table["defense"], table["choice"]], sort=False).mean()
 
 
@@ -58,9 +65,9 @@ def page(table: pd.DataFrame, labels: Labels) -> list[Section]:
     seeds = f"{most}" if fewest == most else f"{fewest} to {most}"
     luck = "" if fewest > 1 else " One seed cannot tell which choice is the nearest."
     note = (
-        f"Test accuracy in percent on {examples:,} images, mean of {seeds} seed{'s' if most > 1 else ''}, in brackets the "
-        f"difference from the paper's. {labels.trained} Each choice departs from that. Distance: mean over the four columns of "
-        f"the absolute differences from the paper's, in points.{luck}"
+        f"Test accuracy in percent on {examples:,} images, under PGD on {table['examples'].min():,}, mean of {seeds} "
+        f"seed{'s' if most > 1 else ''}, in brackets the difference from the paper's. {labels.trained} Each choice departs "
+        f"from that. Distance: mean over the columns of the absolute differences from the paper's, in points.{luck}"
     )
     sections = [Section("", note)]
     for dataset, title in labels.datasets.items():
@@ -69,15 +76,24 @@ def page(table: pd.DataFrame, labels: Labels) -> list[Section]:
 
 
 def _wide(table: pd.DataFrame, defenses: Mapping[str, str]) -> pd.DataFrame:
-    """A row for each classifier and choice, a cell of text for each column of the paper, and the distance from its row.
+    """A row for each classifier and choice, a cell of text for each column, and the distance from the paper's row, if any.
 
     The least is marked where all of a classifier's choices have several seeds.
     """
-    text = table.assign(text=[f"{row.mean:.2f} [{row.difference:+.2f}]" for row in table.itertuples()])
+    text = table.assign(text=[f"{row.mean:.2f}{_bracket(row.difference)}" for row in table.itertuples()])
     found = distances(table).droplevel("dataset")
-    wide = text.pivot(index=["defense", "choice"], columns="column", values="text").loc[found.index, [*paper.COLUMNS]]
-    several = table.groupby("defense")["seeds"].min() > 1
-    nearest = {row for row in found.groupby("defense").idxmin() if several[row[0]]}
-    wide["Distance"] = [f"{distance:.2f}" + (", nearest" if row in nearest else "") for row, distance in found.items()]
+    wide = text.pivot(index=["defense", "choice"], columns="column", values="text").loc[found.index, [*COLUMNS]]
+    several, known = table.groupby("defense")["seeds"].min() > 1, found.dropna()
+    nearest = {row for row in known.groupby("defense").idxmin() if several[row[0]]}
+    if len(known):
+        wide["Distance"] = [
+            "" if math.isnan(distance) else f"{distance:.2f}" + (", nearest" if row in nearest else "")
+            for row, distance in found.items()
+        ]
     wide = wide.rename(index=defenses, level="defense").rename_axis(index=["Classifier", "Choice"], columns=None)
     return wide.reset_index()
+
+
+def _bracket(difference: float) -> str:
+    """Such as " [-1.20]"; nothing where the paper has no figure."""
+    return "" if math.isnan(difference) else f" [{difference:+.2f}]"

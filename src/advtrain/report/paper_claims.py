@@ -357,16 +357,24 @@ def sequel_is_cheaper_than_atda(figures: Figures) -> Iterable[Condition]:
 @claim(
     about=SEQUEL,
     where=SEQUEL_ABSTRACT,
-    paper=f"up to {100 * SEQUEL_SAVES_OF_BIM_ADV:g}% less time, at most {100 * SEQUEL_LOSES_TO_BIM_ADV:g} points less accurate",
-    rule=f"{AS_LARGE_AS}, for the BIM-Adv classifier of which most is saved; and at most those points below each BIM-Adv "
-    "classifier under BIM(10) and BIM(30).",
+    paper=f"up to {100 * SEQUEL_SAVES_OF_BIM_ADV:g}% less",
+    rule=f"{AS_LARGE_AS}, against BIM(30)-Adv, of which most is saved.",
 )
-def sequel_is_cheaper_than_bim_adv_at_little_loss(figures: Figures) -> Iterable[Condition]:
-    """On CIFAR-10 an epoch takes less time than one of BIM-Adv, by up to the sequel's margin, for hardly less accuracy."""
+def sequel_is_cheaper_than_bim_adv(figures: Figures) -> Iterable[Condition]:
+    """On CIFAR-10 an epoch takes less time than one of BIM-Adv, by up to the sequel's margin."""
+    return _as_large_as(SEQUEL_SAVES_OF_BIM_ADV, _sequel_saving(figures, "bim30_adv"))
+
+
+@claim(
+    about=SEQUEL,
+    where=SEQUEL_ABSTRACT,
+    paper=f"at most {100 * SEQUEL_LOSES_TO_BIM_ADV:g} points less accurate",
+    rule="At most those points below each BIM-Adv classifier under BIM(10) and BIM(30).",
+)
+def sequel_loses_little_to_bim_adv(figures: Figures) -> Iterable[Condition]:
+    """On CIFAR-10 the method is hardly less accurate than BIM-Adv."""
     trained = [defense for defense in BIM_ADV if defense in figures.defenses]
     if not trained:
         raise MissingError("any BIM-Adv classifier")
-    savings = [_sequel_saving(figures, defense) for defense in trained]
-    yield from _as_large_as(SEQUEL_SAVES_OF_BIM_ADV, max(savings, key=lambda saving: saving.ours.mean))
     for defense, n in product(trained, TABLE_1_BIM):
         yield figures.difference("cifar10", "proposed", defense, n).at_least(-SEQUEL_LOSES_TO_BIM_ADV)

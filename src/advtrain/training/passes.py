@@ -12,6 +12,9 @@ from advtrain.data.examples import Examples
 from advtrain.training.plan import Plan
 from advtrain.training.trainer import Trainer
 
+FEW = 8
+"""Images of a minibatch in which passes are counted."""
+
 
 @dataclass
 class Passes:
@@ -55,11 +58,12 @@ def counted(network: nn.Module) -> Iterator[Passes]:
 def passes_per_image(plan: Plan, data: Examples) -> float:
     """Passes per training image in a first epoch of a fresh training of the plan's first seed, apart from watching it.
 
-    Counted over two minibatches of the images `data` [n, C, H, W], at a tiny part of an epoch's price: a defense does the
-    same in each.
+    Counted over two small minibatches of the images `data` [n, C, H, W], at a tiny part of an epoch's price: a defense does
+    the same in each.
     """
-    few = data.first(2 * plan.batch_size).to(torch.device("cpu"))
-    trainer = Trainer(dataclasses.replace(plan, held_out_examples=0), few, plan.seeds[:1])
+    small = dataclasses.replace(plan, batch_size=min(plan.batch_size, FEW), held_out_examples=0, precision="float32")
+    few = data.first(2 * small.batch_size).to(torch.device("cpu"))
+    trainer = Trainer(small, few, plan.seeds[:1])
     with counted(trainer.network) as passes:
         for index in trainer.minibatches(trainer.start_epoch(0)):
             trainer.step(index)
