@@ -64,13 +64,13 @@ def test_trainings_that_collapsed_are_counted() -> None:
 
 def test_the_page_has_a_table_for_each_data_set_and_setting() -> None:
     note, papers, own, *_ = page(table(), LABELS)
-    for said in ("mean over 3 seeds", "AutoAttack on 100", "Short with epochs 40"):
+    for said in ("mean over 3 seeds", "AutoAttack on 100", "never came to 20%", "Short with epochs 40"):
         assert said in note.text
     assert (papers.heading, own.heading) == ("MNIST: the paper's", "MNIST: their own")
     assert papers.table is not None
     assert own.table is not None
     assert papers.table["Collapsed"].to_dict() == {
-        "Cheap": "2 of 3, 1 recovered; 1 never robust",
+        "Cheap": "2 of 3 (epochs 12, 30), 1 recovered; 1 never robust",
         "Slower": "3 never robust",
         "Dear": "no",
     }
@@ -80,5 +80,5 @@ def test_the_page_has_a_table_for_each_data_set_and_setting() -> None:
         "PGD": "90.00 (90.0 to 90.0)",
         "AutoAttack": "61.00 (58.5 to 63.5)",
         STRONGEST: "61.00 (58.5 to 63.5)",
-        "Collapsed": "1 of 3",
+        "Collapsed": "1 of 3 (epoch 5)",
     }

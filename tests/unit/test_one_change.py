@@ -1,5 +1,6 @@
 """From one method to another, one change at a time: the table, its page and the chart."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -24,12 +25,15 @@ TIMING = pd.DataFrame({"defense": ["third", "second", "first", "other"], "passes
 TIMING = TIMING.assign(seconds_median=100.0, seconds_lower=90.0, seconds_upper=110.0)
 
 
+def rung_rows(dataset: str, name: str, autoattack: int, seed: int) -> list[dict]:
+    return evaluated(dataset, name, seed, clean=990, bim10=970, bim30=960, pgd=450, autoattack=autoattack)
+
+
 def table(seeds: int = 3) -> pd.DataFrame:
     """A seed is right on one image of 100 more under AutoAttack, on the third rung on two; under PGD on many more."""
     rows = []
     for dataset, (name, robust), seed in itertools.product(DATASETS, ROBUST.items(), range(seeds)):
-        right = robust + seed * (2 if name == "third" else 1)
-        rows += evaluated(dataset, name, seed, clean=990, bim10=970, bim30=960, pgd=450, autoattack=right)
+        rows += rung_rows(dataset, name, robust + seed * (2 if name == "third" else 1), seed)
     return ladder_table(pd.DataFrame(rows), TIMING, RUNGS, EPOCHS, list(DATASETS))
 
 
@@ -45,6 +49,23 @@ def test_each_rung_is_compared_with_the_one_before_paired_by_seed() -> None:
     constant = found.loc[2, ["difference_lower", "difference_upper"]]
     assert constant.tolist() == pytest.approx([-20, -20]), "each seed loses as much, wherever it started"
     assert found.loc[3, "difference_lower"] < 3 < found.loc[3, "difference_upper"]
+
+
+def test_a_rung_may_be_compared_with_an_earlier_one_which_its_name_says_and_a_line_of_the_chart_shows() -> None:
+    rungs = [RUNGS[0], RUNGS[1], Rung(defense="third", change="another", base="first")]
+    rows = [row for name, robust in ROBUST.items() for seed in (0, 1) for row in rung_rows("mnist", name, robust + seed, seed)]
+    found = ladder_table(pd.DataFrame(rows), TIMING, rungs, EPOCHS, ["mnist"])
+    worst = found[found["column"] == STRONGEST].set_index("rung")
+    assert worst["base"].tolist() == [0, 1, 1]
+    assert worst.loc[3, "difference"] == pytest.approx(52 - 70)
+    labels = dataclasses.replace(LABELS, datasets={"mnist": "MNIST"})
+    _, _, changes = page(found, labels)
+    assert changes.table is not None
+    assert list(changes.table.index) == ["2. one $ more", "3. from 1: another"]
+    lines = [
+        line.get_xdata().tolist() for line in ladder_figure(found, labels).axes[0].get_lines() if len(line.get_xdata()) == 2
+    ]
+    assert [70.5, 52.5] in [[round(x, 1) for x in line] for line in lines]
 
 
 def test_each_rung_has_the_price_of_its_whole_training() -> None:

@@ -69,6 +69,20 @@ def test_the_frontier_is_of_those_that_no_other_beats_in_both_by_their_means_ove
     assert on_it["passes", PAPERS] == ["wasteful"]
 
 
+@pytest.mark.parametrize(("clean", "autoattack"), [(100, 17), (990, 10)], ids=["clean images", "adversarial examples"])
+def test_a_classifier_that_guesses_is_not_on_the_frontier_however_cheap(clean: int, autoattack: int) -> None:
+    """One that gives every image the same class may be right on 17 of 100."""
+    rows = [
+        row
+        for seed in range(2)
+        for name, (right, robust) in {"cheap": (clean, autoattack), "costly": (990, 70)}.items()
+        for row in evaluated("mnist", name, seed, clean=right, bim10=900, autoattack=robust)
+    ]
+    labels = labels_of(datasets={"mnist": "MNIST"}, defenses={"cheap": "Cheap", "costly": "Costly"})
+    found = pareto_table(pd.DataFrame(rows), TIMING, EPOCHS, labels).set_index(["measure", "defense"])
+    assert found["frontier_seconds"].loc[STRONGEST].to_dict() == {"cheap": False, "costly": True}
+
+
 def test_one_seed_has_no_frontier_and_its_figure_neither_line_nor_interval() -> None:
     found = table()
     assert found[["frontier_seconds", "frontier_passes"]].isna().all(axis=None)
@@ -119,7 +133,7 @@ def test_the_figure_of_many_classifiers_fits_its_legend_and_names() -> None:
         row
         for n, name in enumerate(names)
         for seed in (0, 1)
-        for row in evaluated("mnist", name, seed, bim10=900, autoattack=n)
+        for row in evaluated("mnist", name, seed, clean=990, bim10=900, autoattack=n)
     ]
     timing = pd.DataFrame({"defense": names, "seconds_median": 1.0, "seconds_lower": 1.0, "seconds_upper": 1.0})
     timing["passes"] = 1.0 + timing.index

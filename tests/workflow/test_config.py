@@ -150,6 +150,11 @@ def own_data(**source: str) -> dict:
         ),
         ({"budgets": {"passes": [1], "defenses": {"propose": 3}}}, "budgets.defenses", "proposed"),
         ({"ladder": [{"defense": "propose", "change": "Nothing"}]}, "ladder", "proposed"),
+        (
+            {"ladder": [{"defense": "proposed", "change": "A"}, {"defense": "atda", "change": "B", "base": "propose"}]},
+            "ladder, atda",
+            "did you mean proposed",
+        ),
         ({"successors": [{"title": "Some", "defenses": ["propose"]}]}, "successors", "proposed"),
         ({"budgets": {"passes": [51], "defenses": {"proposed": 3}}}, "budgets.passes, 51: proposed", "17"),
         ({"defenses": {"atda": {"external": THEIRS}}}, "defenses.atda", "either `training` or `external`"),

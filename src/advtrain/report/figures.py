@@ -37,8 +37,8 @@ def table_1_bars(table: pd.DataFrame, labels: Labels) -> Figure:
             axis.set(ylabel="Test accuracy (%)", ylim=(0, 103))
             style.draw_chance(axis, shown.loc[shown["group"] == group, "chance"].iloc[0])
     handles = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
-    marks = handles.pop("Paper")
-    style.legend_below(figure, len(handles) + 1, [*handles.values(), marks])
+    marks = [handles.pop("Paper")] if "Paper" in handles else []
+    style.legend_below(figure, len(handles) + 1, [*handles.values(), *marks])
     return figure
 
 
@@ -92,7 +92,7 @@ def _bars(axis: Axes, rows: pd.DataFrame, labels: Labels) -> None:
         spread = (bars["mean"] - bars["lower"], bars["upper"] - bars["mean"])
         title = style.escape_mathtext(bars["title"].iloc[0])
         axis.bar(x, bars["mean"], width, yerr=spread, error_kw={"linewidth": 0.8}, label=title, **looks[defense])
-        label = "Paper" if place == len(defenses) - 1 else None
+        label = "Paper" if bars["paper"].notna().any() else None
         axis.plot(x, bars["paper"], "D", color="white", markeredgecolor="black", markersize=4, label=label)
     axis.set_xticks(range(len(columns)), columns, fontsize="small")
     sns.despine(ax=axis)

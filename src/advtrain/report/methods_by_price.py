@@ -36,13 +36,16 @@ def methods_table(
     """A row for each data set, setting, defense, by passes and then seconds, and `column` of `COLUMNS`.
 
     `setting` is its title. The figure as of `statistics.figure`; the price of the whole training as of `price.prices`. Of
-    `collapses.overfitting_table`, numbers of trainings: `collapsed`, of these `recovered`, and `never_robust`. Raises
-    InputError where an evaluation or a time is missing.
+    `collapses.overfitting_table`, numbers of trainings: `collapsed`, of these `recovered`, and `never_robust`; `when`, the
+    epochs of the collapses, such as "5, 12". Raises InputError where an evaluation or a time is missing.
     """
     price = prices(timing, {defense: epochs[defense] for setting in settings for defense in setting.defenses})
     price = price.sort_values(["passes", "seconds"])
     counted = overfitting.assign(collapsed=overfitting["collapsed"].notna(), never_robust=overfitting["pgd"] < ROBUST)
-    trainings = counted.groupby(["dataset", "defense"])[["collapsed", "recovered", "never_robust"]].sum().astype(int)
+    cells = counted.groupby(["dataset", "defense"])
+    trainings = cells[["collapsed", "recovered", "never_robust"]].sum().astype(int)
+    epochs_of_collapse = overfitting.groupby(["dataset", "defense"])["collapsed"]
+    trainings["when"] = epochs_of_collapse.agg(lambda found: ", ".join(map(str, sorted(found.dropna()))))
     rows = []
     for dataset, setting, defense, column in itertools.product(datasets, settings, price.index, COLUMNS):
         if defense in setting.defenses:
@@ -59,8 +62,10 @@ def page(table: pd.DataFrame, labels: Labels) -> list[Section]:
         "The cheapest first. Price of the whole training: passes over a training image, forward and backward, in brackets "
         "those of an epoch, and seconds. "
         f"Test accuracy in percent: {statistics.how_sure(table['seeds'])}. Test images: {images}; "
-        f"{STRONGEST} is the worst case of all attacks. Collapsed: trainings whose accuracy under PGD, on images watched after "
-        "each epoch, fell below half of its highest so far and below half of that under FGSM; recovered ones did not end so. "
+        f"{STRONGEST} is the worst case of all attacks. Collapsed: trainings whose accuracy under PGD from one start, on the "
+        "training images watched after each epoch, fell below half of its highest so far and below half of that under FGSM, "
+        "and when; as it does after a reset. Recovered ones did not end so. Never robust: those that never came to "
+        f"{ROBUST:.0%}, because they overfitted from the start or never learnt to classify. "
         f"{labels.trained}"
     )
     sections = [Section("", note)]
@@ -82,8 +87,9 @@ def _price(row: Mapping[str, Any]) -> str:
 
 
 def _collapses(row: Mapping[str, Any]) -> str:
-    """Such as "2 of 5, 1 recovered; 1 never robust"."""
+    """Such as "2 of 5 (epochs 5, 12), 1 recovered; 1 never robust"."""
     recovered = f", {row['recovered']} recovered" if row["recovered"] else ""
-    collapsed = f"{row['collapsed']} of {row['seeds']}{recovered}" if row["collapsed"] else ""
+    when = f"(epoch{'s' if row['collapsed'] > 1 else ''} {row['when']})"
+    collapsed = f"{row['collapsed']} of {row['seeds']} {when}{recovered}" if row["collapsed"] else ""
     never = f"{row['never_robust']} never robust" if row["never_robust"] else ""
     return "; ".join(filter(None, [collapsed, never])) or "no"

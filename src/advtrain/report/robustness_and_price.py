@@ -31,30 +31,34 @@ def pareto_table(evaluations: pd.DataFrame, timing: pd.DataFrame, epochs: Mappin
     """Robust accuracy and price: a row for each data set, defense trained here and `measure`, `STRONGEST` or `PAPERS`.
 
     The price has the columns of `price.prices`, for the whole training. `frontier_seconds` and `frontier_passes`: by the means
-    over seeds no classifier is as robust and cheaper, or as cheap and more robust; None where one has one seed, which cannot
-    tell their order. Raises InputError where an evaluation or a time is missing.
+    over seeds it guesses neither clean nor attacked images, and no such classifier is as robust and cheaper, or as cheap and
+    more robust; None where one has one seed, which cannot tell their order.
+
+    Raises InputError where an evaluation or a time is missing.
     """
     price = prices(timing, {defense: epochs[defense] for defense in labels.trained_here})
     rows = []
     for dataset, defense, measure in itertools.product(labels.datasets, labels.trained_here, (STRONGEST, PAPERS)):
         outcomes = select(evaluations, dataset, defense, measure)
-        rows.append({"dataset": dataset, "defense": defense, "measure": measure, **statistics.figure(outcomes)})
+        found, clean = statistics.figure(outcomes), statistics.figure(select(evaluations, dataset, defense, "Original"))
+        guesses = min(found["mean"], clean["mean"]) <= 100 * outcomes["chance"].iloc[0]
+        rows.append({"dataset": dataset, "defense": defense, "measure": measure, **found, "guesses": guesses})
     table = pd.DataFrame(rows).join(price, on="defense")
     groups = table.groupby(["dataset", "measure"], sort=False)
     several = groups["seeds"].transform("min") > 1
     for cost in AXES:
-        frontier = pd.concat([_on_frontier(group[cost], group["mean"]) for _, group in groups])
+        frontier = pd.concat([_on_frontier(group[cost], group["mean"].mask(group["guesses"])) for _, group in groups])
         table[f"frontier_{cost}"] = frontier.astype("boolean").where(several)
     return table
 
 
 def _on_frontier(costs: pd.Series, means: pd.Series) -> pd.Series:
-    """Whether no other is at least as good in both and better in one."""
+    """Whether one has a mean, and no other is at least as good in both and better in one."""
 
     def beaten(cost: float, mean: float) -> bool:
         return bool(((costs <= cost) & (means >= mean) & ((costs < cost) | (means > mean))).any())
 
-    return pd.Series([not beaten(*pair) for pair in zip(costs, means, strict=True)], index=means.index)
+    return pd.Series([not beaten(*pair) for pair in zip(costs, means, strict=True)], index=means.index) & means.notna()
 
 
 def pareto_figure(table: pd.DataFrame, labels: Labels) -> Figure:
