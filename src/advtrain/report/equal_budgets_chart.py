@@ -28,7 +28,7 @@ def budgets_figure(table: pd.DataFrame, labels: Labels) -> Figure:
             at = [budgets.index(budget) + beside for budget in line["budget"]]
             bars = [line["mean"] - line["lower"], line["upper"] - line["mean"]]
             axis.errorbar(at, line["mean"], bars, linewidth=0.5, elinewidth=1.2, markersize=5, **style)
-        axis.set(xlabel="Passes over a training image", ylabel="Test accuracy, worst case (%)", ylim=(-3, 103))
+        axis.set(xlabel="Budget, in passes over a training image", ylabel="Test accuracy, worst case (%)", ylim=(-3, 103))
         axis.set_xticks(range(len(budgets)), [str(budget) for budget in budgets])
         axis.grid(axis="y", linewidth=0.4)
     legend_below(figure, min(5, len(defenses)))
