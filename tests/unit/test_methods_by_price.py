@@ -39,7 +39,7 @@ def table() -> pd.DataFrame:
             for dataset, (name, seeds) in itertools.product(DATASETS, COLLAPSES.items())
             for seed, (epoch, recovered, highest) in enumerate(seeds)
         ]
-    ).astype({"collapsed": "Int64"})
+    ).astype({"collapsed": "float64"})  # as Parquet gives it back
     return methods_table(pd.DataFrame(rows), TIMING, overfitting, SETTINGS, EPOCHS, list(DATASETS))
 
 

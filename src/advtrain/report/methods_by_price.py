@@ -45,7 +45,7 @@ def methods_table(
     cells = counted.groupby(["dataset", "defense"])
     trainings = cells[["collapsed", "recovered", "never_robust"]].sum().astype(int)
     epochs_of_collapse = overfitting.groupby(["dataset", "defense"])["collapsed"]
-    trainings["when"] = epochs_of_collapse.agg(lambda found: ", ".join(map(str, sorted(found.dropna()))))
+    trainings["when"] = epochs_of_collapse.agg(lambda found: ", ".join(f"{epoch:.0f}" for epoch in sorted(found.dropna())))
     rows = []
     for dataset, setting, defense, column in itertools.product(datasets, settings, price.index, COLUMNS):
         if defense in setting.defenses:
