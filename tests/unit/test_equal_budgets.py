@@ -51,6 +51,18 @@ def test_the_page_says_how_long_each_trained_and_what_it_reached() -> None:
     assert (worst.heading, clean.heading) == ("MNIST: worst case of BIM, PGD and AutoAttack", "MNIST: clean images")
 
 
+def test_the_legend_of_a_single_data_set_s_chart_fits() -> None:
+    names = {f"method_{n}": f"BIM({n})-Adv" for n in range(15)}
+    trained = [Budgeted(classifier=name, defense=name, budget=60, epochs=20, passes=60) for name in names]
+    rows = [row for name in names for row in evaluated("mnist", name, bim10=900, clean=990, autoattack=50)]
+    labels = labels_of(datasets={"mnist": "MNIST"}, defenses=names)
+    figure = budgets_figure(budgets_table(pd.DataFrame(rows), trained, ["mnist"]), labels)
+    figure.draw_without_rendering()
+    legend = figure.legends[0].get_window_extent()
+    assert figure.bbox.x0 <= legend.x0
+    assert legend.x1 <= figure.bbox.x1
+
+
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_the_chart_has_a_line_for_each_defense_with_its_marks_beside_the_others_and_bars_over_seeds(seeds: int) -> None:
     figure = budgets_figure(table(seeds), LABELS)

@@ -31,5 +31,5 @@ def budgets_figure(table: pd.DataFrame, labels: Labels) -> Figure:
         axis.set(xlabel="Budget, in passes over a training image", ylabel="Test accuracy, worst case (%)", ylim=(-3, 103))
         axis.set_xticks(range(len(budgets)), [str(budget) for budget in budgets])
         axis.grid(axis="y", linewidth=0.4)
-    legend_below(figure, min(5, len(defenses)))
+    legend_below(figure, 5 if len(axes) > 1 else 3)
     return figure
