@@ -88,11 +88,11 @@ def test_the_page_has_each_choice_in_order_and_marks_the_nearest() -> None:
     nearest = [cell.endswith(", nearest") for cell in mnist.table["Distance"]]
     columns = (mnist.table[column] for column in ("Classifier", "Choice", "BIM(30)"))
     assert list(zip(*columns, nearest, strict=True)) == [
-        ("ATDA", "As configured", "50.00 [-34.2]", False),
-        ("ATDA", FIXED, "12.50 [-71.7]", False),
-        ("ATDA", "Batch 32", "84.20 [+0.0]", True),
-        ("Proposed", "As configured", "50.00 [-44.0]", True),
-        ("Proposed", FIXED, "12.50 [-81.5]", False),
+        ("ATDA", "As configured", "50.00 [-34.20]", False),
+        ("ATDA", FIXED, "12.50 [-71.70]", False),
+        ("ATDA", "Batch 32", "84.20 [+0.00]", True),
+        ("Proposed", "As configured", "50.00 [-44.04]", True),
+        ("Proposed", FIXED, "12.50 [-81.54]", False),
     ]
 
 

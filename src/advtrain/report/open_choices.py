@@ -87,7 +87,7 @@ def _wide(table: pd.DataFrame, defenses: Mapping[str, str]) -> pd.DataFrame:
     nearest = {row for row in known.groupby("defense").idxmin() if several[row[0]]}
     if len(known):
         wide["Distance"] = [
-            "" if math.isnan(distance) else f"{distance:.1f}" + (", nearest" if row in nearest else "")
+            "" if math.isnan(distance) else f"{distance:.2f}" + (", nearest" if row in nearest else "")
             for row, distance in found.items()
         ]
     wide = wide.rename(index=defenses, level="defense").rename_axis(index=["Classifier", "Choice"], columns=None)
@@ -95,5 +95,5 @@ def _wide(table: pd.DataFrame, defenses: Mapping[str, str]) -> pd.DataFrame:
 
 
 def _bracket(difference: float) -> str:
-    """Such as " [-1.2]"; nothing where the paper has no figure."""
-    return "" if math.isnan(difference) else f" [{difference:+.1f}]"
+    """Such as " [-1.20]"; nothing where the paper has no figure."""
+    return "" if math.isnan(difference) else f" [{difference:+.2f}]"

@@ -16,7 +16,7 @@ body { font-family: sans-serif; margin: 1.5em; color: #222; }
 p { max-width: 60em; line-height: 1.4; }
 table { border-collapse: collapse; margin: 0.8em 0 1.6em; font-size: 0.92em; }
 th, td { padding: 0.35em 0.7em; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; }
-tbody th { min-width: 6em; overflow-wrap: anywhere; }
+tbody th, td:first-child { min-width: 6em; overflow-wrap: anywhere; }
 .fail { background: #f9d9d3; } .warn { background: #fcf0c8; } .pass { background: #e2f1e1; }
 """
 
