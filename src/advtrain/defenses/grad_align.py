@@ -7,9 +7,8 @@ Andriushchenko and Flammarion 2020, "Understanding and improving fast adversaria
     loss  = L(C(P(x + epsilon sign(g))), y) + lambda (1 - cos(g, h))
 
 P projects onto the budget and [0, 1]; the cosine is each image's, then averaged; both gradients are of the network in training
-mode. Nothing is carried. Price: 3 forward and 4
-backward passes, one more each in the mixture, and about one more for the derivative of h, which the count of passes does not
-see.
+mode. Nothing is carried. Price: 3 forward and 4 backward passes, one more each in the mixture, and about one more for the
+derivative of h, which the count of passes does not see.
 """
 
 import torch

@@ -9,8 +9,8 @@ Teymourian et al. 2026, "SORA: free second-order attacks in fast adversarial tra
     v     = clip(0.95 v + 0.05 mean over images of (sign(g) . h / |g|_1), -1, 1)
 
 h is the gradient with respect to x_adv, which the update's own backward pass gives for free; g too is of the network in
-training mode. Carried: v, one number for all
-images, from 0.99 and without a reset. Price: 2 forward and 2 backward passes, 3 each in the mixture.
+training mode. Carried: v, one number for all images, from 0.99 and without a reset. Price: 2 forward and 2 backward passes, 3
+each in the mixture.
 """
 
 from collections.abc import Mapping
