@@ -212,12 +212,8 @@ MOVED = {"augment": "crop_flip"}
 
 
 def test_fast_at_sees_other_crops_and_flips_of_the_images_at_each_visit() -> None:
-    side, visits = (
-        Literally(
-            {"method": "fast_at", "step_factor": 1.25, "attack_mode": "evaluation", "trained_on": "adversarial"}, **MOVED
-        ),
-        [],
-    )
+    settings = {"method": "fast_at", "step_factor": 1.25, "attack_mode": "evaluation", "trained_on": "adversarial"}
+    side, visits = Literally(settings, **MOVED), []
     for _, index in side.minibatches():
         visits.append(side.moves(len(index)))
         x, y = seen(canvas(side.x), index, visits[-1]), side.y[index]

@@ -1,6 +1,6 @@
 """What a defense is: the class that each file of this folder subclasses, and what several of them share."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, Literal, NamedTuple, get_args
 
 import torch
@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from advtrain.attacks.gradient import AttackMode, cross_entropy
 from advtrain.data.augmentation import Augment, Window, look, padded, write
 from advtrain.data.examples import CLASSES
-from advtrain.networks.plain import evaluation_mode
+from advtrain.networks.plain import predict
 from advtrain.system.errors import InputError, check_at_least_one
 from advtrain.system.randomness import SeededRandom
 
@@ -193,9 +193,7 @@ def attack_labels(network: nn.Module, x: Tensor, y: Tensor, labels: AttackLabels
     """
     if labels == "ground_truth":
         return y
-    with torch.no_grad(), evaluation_mode(network):
-        predicted: Tensor = network(x).argmax(dim=-1)
-    return predicted
+    return predict(network, x).argmax(dim=-1)
 
 
 def seed_rows(kept: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
@@ -224,17 +222,19 @@ def smoothed_cross_entropy(logits: Tensor, y: Tensor, smoothing: float) -> Tenso
 
 def check_trained_on(trained_on: str) -> None:
     """Raise InputError unless `trained_on` is one of the two choices."""
-    if trained_on not in ("adversarial", "mixture"):
-        raise InputError(f"trained_on is {trained_on!r}; it has to be adversarial or mixture")
+    _check_choice("trained_on", trained_on, get_args(TrainedOn))
 
 
 def check_attack_mode(attack_mode: str) -> None:
     """Raise InputError unless `attack_mode` is one of the two choices."""
-    if attack_mode not in get_args(AttackMode):
-        raise InputError(f"attack_mode is {attack_mode!r}; it has to be {' or '.join(get_args(AttackMode))}")
+    _check_choice("attack_mode", attack_mode, get_args(AttackMode))
 
 
 def check_labels(labels: str) -> None:
     """Raise InputError unless `labels` is one of the two choices."""
-    if labels not in ("ground_truth", "predicted"):
-        raise InputError(f"labels is {labels!r}; it has to be ground_truth or predicted")
+    _check_choice("labels", labels, get_args(AttackLabels))
+
+
+def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise InputError(f"{name} is {value!r}; it has to be {' or '.join(choices)}")
