@@ -142,11 +142,11 @@ def cross_key_errors(config):
         for name in names:
             if name not in config["defenses"]:
                 yield "{}: {!r} is not configured; {}".format(section, name, nearest(name, list(config["defenses"])))
-    climbed = [rung["defense"] for rung in config["ladder"]]
     for number, rung in enumerate(config["ladder"]):
-        if rung.get("base", rung["defense"]) not in climbed[: number + 1]:
+        earlier = shown["ladder"][:number]
+        if "base" in rung and rung["base"] not in earlier:
             yield "ladder, {}: base {!r} is not of an earlier rung; {}".format(
-                rung["defense"], rung["base"], nearest(rung["base"], climbed[:number])
+                rung["defense"], rung["base"], nearest(rung["base"], earlier)
             )
     recipes = {name: defense["training"] for name, defense in config["defenses"].items() if "training" in defense}
     errors = [line for name, own in recipes.items() for line in recipe_errors(config, "defenses.{}.training".format(name), own)]

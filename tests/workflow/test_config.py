@@ -155,6 +155,7 @@ def own_data(**source: str) -> dict:
             "ladder, atda",
             "did you mean proposed",
         ),
+        ({"ladder": [{"defense": "proposed", "change": "A", "base": "proposed"}]}, "ladder, proposed", "there are none"),
         ({"successors": [{"title": "Some", "defenses": ["propose"]}]}, "successors", "proposed"),
         ({"budgets": {"passes": [51], "defenses": {"proposed": 3}}}, "budgets.passes, 51: proposed", "17"),
         ({"defenses": {"atda": {"external": THEIRS}}}, "defenses.atda", "either `training` or `external`"),
