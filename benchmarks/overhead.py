@@ -50,11 +50,14 @@ def run_stubs() -> int:
         for file in [Path(dataset, name) for dataset, entry in CONFIG["datasets"].items() for name in entry["sha256"]]:
             (folder / "data" / file.parent).mkdir(parents=True, exist_ok=True)
             (folder / "data" / file).touch()
-        options = ["--cores", "2", "--configfile", "config/quick.yaml", "--config", "device=cpu"]
+        options = ["--cores", "2", "--configfile", "config/quick.yaml", "--config", "device=cpu", "--show-failed-logs"]
         progress = _python("-m", "snakemake", *options, "--", "all", folder=folder)
     return int(re.findall(r"of (\d+) steps", progress)[-1])
 
 
 def _python(*arguments: str, folder: Path = REPOSITORY) -> str:
-    """Run Python in `folder`; returns its stderr."""
-    return subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=True).stderr
+    """Run Python in `folder`; returns its stderr, which is what a failure says."""
+    finished = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True)
+    if finished.returncode:
+        raise RuntimeError(f"{' '.join(arguments)} ended with {finished.returncode}:\n{finished.stderr}")
+    return finished.stderr
