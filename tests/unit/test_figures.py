@@ -84,14 +84,19 @@ def test_lines_of_one_seed_have_no_band() -> None:
 
 
 @pytest.fixture
-def bars() -> Figure:
+def table() -> pd.DataFrame:
     rows = [
         {"defense": d, "title": t, "group": g, "column": c, "mean": m, "paper": m + 1, "chance": 12, **spread}
         for d, t in LABELS.defenses.items()
         for g, c, m, seeds in (("MNIST", "FGSM", 90.0, 3), ("MNIST", "BIM(10)", 80.0, 1), (TIME, RATIO, 1.2, float("nan")))
         for spread in [{"lower": m - 2, "upper": m + 1, "seeds": seeds}]
     ]
-    return table_1_bars(pd.DataFrame(rows), LABELS)
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture
+def bars(table: pd.DataFrame) -> Figure:
+    return table_1_bars(table, LABELS)
 
 
 def test_bars_show_the_means_with_their_intervals_over_seeds_and_the_paper_s_figures_as_marks(bars: Figure) -> None:
@@ -103,6 +108,19 @@ def test_bars_show_the_means_with_their_intervals_over_seeds_and_the_paper_s_fig
     assert (fgsm, bim10) == ([88.0, 91.0], [])
     marks = [line for line in bars.axes[0].lines if line.get_marker() == "D"]
     assert [list(line.get_ydata()) for line in marks] == [[91.0, 81.0]] * 3
+
+
+def test_a_data_set_that_the_paper_does_not_have_has_no_marks_of_the_paper(bars: Figure, table: pd.DataFrame) -> None:
+    ours = table_1_bars(table.assign(paper=float("nan")), LABELS)
+    titles = [{text.get_text() for text in figure.legends[0].get_texts()} for figure in (bars, ours)]
+    assert titles == [{*TITLES, "Paper"}, set(TITLES)]
+
+
+def test_without_a_time_of_fgsm_adv_there_is_no_panel_of_ratios_to_it(bars: Figure, table: pd.DataFrame) -> None:
+    """The paper's ratios alone would fill it."""
+    unknown = table.assign(mean=table["mean"].where(table["column"] != RATIO))
+    panels = [[axis.get_title() for axis in figure.axes] for figure in (bars, table_1_bars(unknown, LABELS))]
+    assert panels == [["(a) MNIST", f"(b) {TIME}"], ["(a) MNIST"]]
 
 
 def test_the_dotted_line_is_at_the_share_of_the_commonest_label(figure: Figure, bars: Figure) -> None:
