@@ -39,15 +39,15 @@ MULTIPLICATIONS = 196 * 16 * 16 + 49 * 32 * 256 + 1568 * 100 + 100 * 10
 """Of small_cnn's forward pass, for an image; an attack step takes twice as many, and as many additions."""
 
 INTRODUCTION = """`snakemake --cores 4 --resources gpu=1 -- all` runs everything on one GPU: trainings one after the
-other, each with all its seeds, evaluations up to four at once (one by one with `device: cuda`). `device: auto` takes
-CUDA, else MPS, else the CPU; on CUDA a training step is one CUDA graph, and attacks take as many images at once as fill
-the device.
+other, each with all its seeds (those of a residual network one by one), evaluations up to four at once (one by one with
+`device: cuda`). `device: auto` takes CUDA, else MPS, else the CPU; on CUDA a training step is one CUDA graph, and attacks
+take as many images at once as fill the device.
 
 One training does not fill a large GPU. With CUDA's multi-process service (`nvidia-cuda-mps-control -d`) and
 `--resources gpu=4`, four at once take 0.70 of the time; without it they gain nothing.
 
 [Triton kernels](../src/advtrain/fast/attack_kernels.py) compute `small_cnn` and `madry_cnn`. Both
-keep a gradient zero that is exactly zero. cuDNN does not, and computes a network of your own; a warning says so. A
+keep a gradient zero that is exactly zero. cuDNN does not, and computes residual networks and those of your own. A
 defense whose step cannot be recorded needs `cuda_graph: false`.
 
 `make gpu` tests and measures this in three minutes."""

@@ -1,6 +1,7 @@
 """Measure seconds and passes per training epoch of all defenses, in one process, one after the other."""
 
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 import click
@@ -44,8 +45,9 @@ def main(
     chosen = prepare_device(device)
     cuda_graph = cuda_graph and chosen.type == "cuda"
     data = load_examples(images, labels)
+    trained_on = cache(lambda n, seed: data.subset(n, seed).to(chosen))  # by all that train on as many, on the device once
     trainers = {
-        name: Trainer(plan, data.subset(plan.examples, plan.subset_seed).to(chosen), plan.seeds, cuda_graph=cuda_graph)
+        name: Trainer(plan, trained_on(plan.examples, plan.subset_seed), plan.seeds, cuda_graph=cuda_graph)
         for name, plan in plans.items()
     }
     rounds = time_epochs(trainers, timing)

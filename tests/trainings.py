@@ -20,6 +20,7 @@ from advtrain.training.run import State, Trained, train
 TRUE = {"labels": "ground_truth"}
 PROPOSED = {"method": "proposed", "step_divisor": 10, "reset_epochs": 4, **TRUE}
 ALONE, MIXED = {"trained_on": "adversarial"}, {"trained_on": "mixture"}
+STOPPING = {"stop_at_error": True, "attack_mode": "evaluation"}
 GUIDED = {"label_smoothing": 0.4, "regulariser": 10}
 MOVED = {"augment": "crop_flip"}
 VARYING = {"schedule": ((0, 0.1), (1.5, 1), (2, 1), (2, 0.1))}
@@ -36,7 +37,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "fast_at": {"defense": {"method": "fast_at", "step_factor": 1.25, "attack_mode": "evaluation", **MIXED}},
     "n_fgsm": {"defense": {"method": "n_fgsm", "noise_factor": 2, "attack_mode": "evaluation", **ALONE}},
     "zero_grad": {"defense": {"method": "zero_grad", "quantile": 0.35, "attack_mode": "evaluation", **ALONE}},
-    "pgd_at": {"defense": {"method": "pgd_at", "iterations": 2, "step_divisor": 4, **ALONE}},
+    "pgd_at": {"defense": {"method": "pgd_at", "iterations": 2, "step_divisor": 4, **STOPPING, **ALONE}},
     "trades": {"defense": {"method": "trades", "iterations": 2, "step_divisor": 4, "beta": 1}},
     "grad_align": {"defense": {"method": "grad_align", "alignment": 0.2, **ALONE}},
     "free_at": {"defense": {"method": "free_at", "replays": 2}},

@@ -236,6 +236,15 @@ def test_pgd_is_varied_by_one_restart_of_larger_budgets_more_iterations_and_othe
         assert asdict(pgd) == pytest.approx({**asdict(PGD), "restarts": 1, **variant})
 
 
+def test_a_budget_below_those_of_the_path_adds_half_of_it_itself_and_twice_of_it(
+    sound: AuditedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small, asked = replace(sound, audit=replace(sound.audit, epsilon=0.04)), []
+    monkeypatch.setattr(AuditedModel, "correct_after", lambda model, pgd: asked.append(pgd.epsilon) or np.arange(IMAGES) < 0)
+    MEASURES["budget_not_monotone"](small)
+    assert asked == pytest.approx([0.02, 0.04, 0.08, 0.1, 0.2, 0.3, 0.4, 0.5])
+
+
 def test_chance_is_the_share_of_the_commonest_label(data: Examples, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 500 images, 150 have label 0 and the others ten less than 50 each: always 0 is right on 30%."""
     y = torch.cat([torch.zeros(150, dtype=torch.int64), torch.arange(IMAGES - 150) % 9 + 1])

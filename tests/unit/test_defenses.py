@@ -22,7 +22,7 @@ from advtrain.networks.plain import initialise, small_cnn
 from advtrain.system.errors import InputError
 from advtrain.system.randomness import SeededRandom
 from agreement import agree, largest_difference
-from trainings import ALONE, GUIDED, RECIPES, TRUE
+from trainings import ALONE, GUIDED, RECIPES, STOPPING, TRUE
 
 EPSILON = 0.3
 N = 12
@@ -200,7 +200,11 @@ class TestAtda:
         ({"method": "atta", "step_divisor": 30, "reset_epochs": 2, "start_noise": 0, **ALONE}, "ET"),
         ({"method": "fgsm_ep", **GUIDED}, "TT"),
         ({"method": "fgsm_pco", **GUIDED}, "TTT"),
-        ({"method": "pgd_at", "iterations": 2, "step_divisor": 4, **ALONE}, "EET"),
+        ({"method": "fgsm_adv", **TRUE}, "ET"),
+        ({"method": "atda", **TRUE}, "ET"),
+        ({"method": "fgsm_mep", **GUIDED, "decay": 0.3, "redraw_epochs": 2}, "TT"),
+        ({"method": "pgd_at", "iterations": 2, "step_divisor": 4, **STOPPING, **ALONE}, "EET"),
+        ({"method": "pgd_at", "iterations": 2, "step_divisor": 4, **STOPPING, "attack_mode": "training", **ALONE}, "TTT"),
         ({"method": "trades", "iterations": 2, "step_divisor": 4, "beta": 1}, "TEEET"),
     ],
     ids=lambda value: value["method"] if isinstance(value, dict) else value,
@@ -247,7 +251,7 @@ def test_wrong_settings_are_refused_by_name() -> None:
         ({"method": "fgsm_pco", "label_smoothing": 0, "regulariser": -1}, "regulariser is -1"),
         ({"method": "fgsm_mep", **GUIDED, "decay": 1, "redraw_epochs": 2}, "decay is 1"),
         ({"method": "fgsm_mep", **GUIDED, "decay": 0.3, "redraw_epochs": 0}, "redraw_epochs is 0"),
-        ({"method": "pgd_at", "iterations": 0, "step_divisor": 4, **ALONE}, "iterations is 0"),
+        ({"method": "pgd_at", "iterations": 0, "step_divisor": 4, **STOPPING, **ALONE}, "iterations is 0"),
         ({"method": "trades", "iterations": 2, "step_divisor": 4, "beta": -1}, "beta is -1"),
     ):
         with pytest.raises(InputError, match=named):

@@ -14,7 +14,7 @@ from advtrain.networks.trained import content, networks_of
 from advtrain.system.errors import InputError
 from advtrain.training.run import train
 from synthetic import Noisy
-from trainings import assert_same_bits, plan, stop_at_every_step
+from trainings import VARYING, assert_same_bits, plan, stop_at_every_step
 
 
 @pytest.mark.parametrize(
@@ -77,17 +77,29 @@ def test_an_attack_sees_a_residual_network_in_evaluation_mode_and_moves_no_avera
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
 
 
+@pytest.mark.parametrize(
+    ("recipe", "precision"),
+    [
+        ("proposed", "float32"),
+        ("fast_at", "bfloat16"),
+        ("free_at on moved images", "float32"),
+        ("fgsm_mep on moved images", "bfloat16"),
+        ("fgsm_mep not aligned", "float32"),
+    ],
+)
 def test_a_training_of_a_residual_network_stopped_after_each_step_ends_with_the_same_bits(
-    colour_examples: Examples, tmp_path: Path
+    recipe: str, precision: str, colour_examples: Examples, tmp_path: Path
 ) -> None:
-    of_it = plan("proposed", network="resnet8", epsilon=8 / 255, seeds=(0, 1), epochs=2, batch_size=16, optimiser="sgd")
+    """By the optimiser of config/cifar10.yaml, at rates that rise and fall."""
+    settings = {"network": "resnet8", "epsilon": 8 / 255, "seeds": (0, 1), "epochs": 2, "batch_size": 16}
+    of_it = plan(recipe, **settings, optimiser="sgd", momentum=0.9, precision=precision, **VARYING)
     whole = train(of_it, colour_examples)
     stopped, stops = stop_at_every_step(of_it, colour_examples, tmp_path / "checkpoint")
     assert stops == 2 * 2 * 3
     assert_same_bits(stopped, whole)
     assert not torch.equal(whole.weights[0]["conv.weight"], whole.weights[1]["conv.weight"])
     again = networks_of(content("resnet8", whole.weights), colour_examples)
-    assert again[1].norm.num_batches_tracked == 2 * 3
+    assert again[1].norm.num_batches_tracked >= 2 * 3
     assert torch.equal(again[1].norm.running_var, whole.weights[1]["norm.running_var"])
 
 

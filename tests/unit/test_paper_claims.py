@@ -266,7 +266,7 @@ def test_the_sequel_s_times_are_those_on_cifar_10_and_of_the_bim_adv_classifiers
     found = claims.sequel_loses_little_to_bim_adv(alone)
     assert not any("BIM(30)-Adv" in condition.quantity.name for condition in found.conditions)
     none = claims.sequel_loses_little_to_bim_adv(replace(alone, defenses={"proposed": "Proposed"}))
-    assert none.rule == "not evaluated here: any BIM-Adv classifier"
+    assert none.rule == "not evaluated here: any classifier trained on BIM or PGD examples"
 
 
 def test_the_page_says_what_was_measured_and_what_the_intervals_leave_out() -> None:

@@ -10,7 +10,7 @@ from advtrain.data.examples import Examples
 from advtrain.networks.plain import predict, small_cnn
 from advtrain.training.passes import counted, passes_per_image
 from advtrain.training.trainer import Trainer
-from trainings import ALONE, GUIDED, MIXED, PROPOSED, TRUE, plan
+from trainings import ALONE, GUIDED, MIXED, PROPOSED, STOPPING, TRUE, plan
 
 PREDICTED = {"labels": "predicted"}
 
@@ -36,7 +36,7 @@ PREDICTED = {"labels": "predicted"}
         ({"method": "fgsm_mep", **GUIDED, "decay": 0.3, "redraw_epochs": 2}, (2 + 3) / 2),
         ({"method": "fgsm_pco", **GUIDED}, (3 + 4) / 2),
         ({"method": "grad_align", "alignment": 0.2, **ALONE}, (3 + 4) / 2),
-        ({"method": "pgd_at", "iterations": 40, "step_divisor": 30, **ALONE}, 41),
+        ({"method": "pgd_at", "iterations": 40, "step_divisor": 30, **STOPPING, **ALONE}, 41),
         ({"method": "trades", "iterations": 40, "step_divisor": 30, "beta": 1}, 42),
         ({"method": "fgsm_adv", **PREDICTED}, 3.5),
         ({"method": "bim_adv", "iterations": 10, **PREDICTED}, 12.5),

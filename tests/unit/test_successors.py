@@ -48,19 +48,21 @@ def test_zero_grad_does_not_move_the_third_of_an_image_s_pixels_with_the_smalles
 
 
 @BOTH
-def test_pgd_at_moves_only_what_is_still_right(trained_on: str) -> None:
-    side = Literally({"method": "pgd_at", "iterations": 3, "step_divisor": 2, "trained_on": trained_on})
+@pytest.mark.parametrize("stop_at_error", [True, False])
+def test_pgd_at_moves_all_images_or_only_what_is_still_right(trained_on: str, stop_at_error: bool) -> None:
+    settings = {"iterations": 3, "step_divisor": 2, "stop_at_error": stop_at_error, "attack_mode": "evaluation"}
+    side = Literally({"method": "pgd_at", **settings, "trained_on": trained_on})
     moved = []
     for _, index in side.minibatches():
         x, y = side.x[index], side.y[index]
         x_adv = clip(x + side.noise(x, EPSILON), 0, 1)
         for _ in range(3):
             step = projected(x_adv + EPSILON / 2 * side.gradient(x_adv, y).sign(), x)
-            right = side.network(x_adv).argmax(1) == y
-            x_adv = torch.stack([step[i] if right[i] else x_adv[i] for i in range(len(x))])
-            moved += right.tolist()
+            moves = [not stop_at_error or bool(right) for right in side.network(x_adv).argmax(1) == y]
+            x_adv = torch.stack([step[i] if moves[i] else x_adv[i] for i in range(len(x))])
+            moved += moves
         side.descend(side.loss(x, x_adv, y, trained_on))
-    assert set(moved) == {False, True}
+    assert set(moved) == ({False, True} if stop_at_error else {True})
 
 
 def test_trades_leads_away_from_the_clean_output_and_trains_towards_it() -> None:

@@ -10,7 +10,7 @@ from advtrain.data.idx import CHANNELS_MAGIC, IMAGES_MAGIC, LABELS_MAGIC, read_i
 from advtrain.system.errors import InputError
 
 CLASSES = 10
-"""Of MNIST, of Fashion-MNIST and of the networks for them."""
+"""Of MNIST, Fashion-MNIST and CIFAR-10, and of the networks for them."""
 
 
 @dataclass(frozen=True)

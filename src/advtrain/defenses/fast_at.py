@@ -7,7 +7,8 @@ MNIST has it:
     delta = clip(delta + 1.25 epsilon sign(gradient of L(C(x + delta), y)), -epsilon, epsilon)
     loss  = L(C(clip(x + delta, 0, 1)), y)
 
-The start is not clipped to [0, 1]. Nothing is carried. Price: 2 forward and 2 backward passes, 3 each in the mixture.
+The start is not clipped to [0, 1]; their code for CIFAR-10 clips it. Nothing is carried. Price: 2 forward and 2 backward
+passes, 3 each in the mixture.
 """
 
 from torch import Tensor, nn

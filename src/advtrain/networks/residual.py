@@ -54,8 +54,8 @@ class PreActResNet(nn.Module):
 
 
 def preact_resnet18() -> PreActResNet:
-    """The network of Fast-AT and most that followed it on CIFAR-10, without their normalisation of the images; 11,172,170
-    parameters.
+    """The network of Fast-AT and most that followed it on CIFAR-10, without their normalisation of the images and with our
+    initial weights; 11,172,170 parameters.
 
     Source: He et al. 2016, "Identity mappings in deep residual networks"; Wong et al. 2020.
     """

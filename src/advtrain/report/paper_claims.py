@@ -34,6 +34,8 @@ LARGEST_SAVING = 0.85
 """Share of an epoch's time that a Single-Adv method saves of an Iter-Adv one's at most, by Section V; by Table I it is more."""
 
 SEQUEL = ("cifar10",)
+SEQUEL_ITER_ADV = (*BIM_ADV, "pgd_at")
+"""Classifiers that train on "BIM or Madry examples", which the abstract compares with, whichever were trained."""
 SEQUEL_ABSTRACT = "Sequel (Liu, Khalil, Khreishah 2021, arXiv 2002.09632), abstract"
 SEQUEL_OVER_ATDA = 0.3567
 SEQUEL_SAVES_OF_ATDA = 0.1914
@@ -331,6 +333,13 @@ def _sequel_saving(figures: Figures, dear: str) -> Quantity:
     return figures.saving("proposed", dear)
 
 
+def _sequel_iter_adv(figures: Figures) -> list[str]:
+    """Those of `SEQUEL_ITER_ADV` that there are."""
+    if found := [defense for defense in SEQUEL_ITER_ADV if defense in figures.defenses]:
+        return found
+    raise MissingError("any classifier trained on BIM or PGD examples")
+
+
 @claim(
     about=SEQUEL,
     where=SEQUEL_ABSTRACT,
@@ -347,7 +356,7 @@ def sequel_beats_atda(figures: Figures) -> Iterable[Condition]:
     about=SEQUEL,
     where=SEQUEL_ABSTRACT,
     paper=f"{100 * SEQUEL_SAVES_OF_ATDA:g}% less",
-    rule=f"{AS_LARGE_AS}; median over rounds, each defense against the other in the same round.",
+    rule=f"{AS_LARGE_AS}; median over rounds, each defense against the other in the same round, and in its own batches.",
 )
 def sequel_is_cheaper_than_atda(figures: Figures) -> Iterable[Condition]:
     """On CIFAR-10 an epoch takes less time than one of ATDA, by the sequel's margin."""
@@ -358,23 +367,21 @@ def sequel_is_cheaper_than_atda(figures: Figures) -> Iterable[Condition]:
     about=SEQUEL,
     where=SEQUEL_ABSTRACT,
     paper=f"up to {100 * SEQUEL_SAVES_OF_BIM_ADV:g}% less",
-    rule=f"{AS_LARGE_AS}, against BIM(30)-Adv, of which most is saved.",
+    rule=f"{AS_LARGE_AS}, against the one trained of which most is saved; the abstract does not say of how many steps.",
 )
 def sequel_is_cheaper_than_bim_adv(figures: Figures) -> Iterable[Condition]:
-    """On CIFAR-10 an epoch takes less time than one of BIM-Adv, by up to the sequel's margin."""
-    return _as_large_as(SEQUEL_SAVES_OF_BIM_ADV, _sequel_saving(figures, "bim30_adv"))
+    """On CIFAR-10 an epoch takes less time than one of training on BIM or PGD examples, by up to the sequel's margin."""
+    savings = [_sequel_saving(figures, dear) for dear in _sequel_iter_adv(figures)]
+    return _as_large_as(SEQUEL_SAVES_OF_BIM_ADV, max(savings, key=lambda saving: saving.ours.mean))
 
 
 @claim(
     about=SEQUEL,
     where=SEQUEL_ABSTRACT,
     paper=f"at most {100 * SEQUEL_LOSES_TO_BIM_ADV:g} points less accurate",
-    rule="At most those points below each BIM-Adv classifier under BIM(10) and BIM(30).",
+    rule="At most those points below each of them that was trained under BIM(10) and BIM(30).",
 )
 def sequel_loses_little_to_bim_adv(figures: Figures) -> Iterable[Condition]:
-    """On CIFAR-10 the method is hardly less accurate than BIM-Adv."""
-    trained = [defense for defense in BIM_ADV if defense in figures.defenses]
-    if not trained:
-        raise MissingError("any BIM-Adv classifier")
-    for defense, n in product(trained, TABLE_1_BIM):
+    """On CIFAR-10 the method is hardly less accurate than those that are trained on BIM or PGD examples."""
+    for defense, n in product(_sequel_iter_adv(figures), TABLE_1_BIM):
         yield figures.difference("cifar10", "proposed", defense, n).at_least(-SEQUEL_LOSES_TO_BIM_ADV)

@@ -19,7 +19,7 @@ from advtrain.system.errors import InputError
 
 LEVEL = 0.95
 TEST_IMAGES = 10_000
-"""Test images of MNIST and of Fashion-MNIST: all that there are, and all of them the paper's."""
+"""Test images of MNIST and of Fashion-MNIST, and of CIFAR-10: all that there are, and of the former two the paper's."""
 
 
 @dataclass(frozen=True)
