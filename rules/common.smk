@@ -252,10 +252,13 @@ def departures(defense, apart_from=""):
 
 
 def scale(epochs):
-    """How the classifiers are trained; `epochs` are words."""
-    return "{network}, {examples:,} images, {words}, batch {batch_size}, {n} seed{s}".format(
+    """How the classifiers are trained, with what is not as the paper has it; `epochs` are words."""
+    words = "{network}, {examples:,} images, {words}, batch {batch_size}, {n} seed{s}".format(
         words=epochs, n=len(COMMON["seeds"]), s="s" if len(COMMON["seeds"]) > 1 else "", **COMMON
     )
+    steps = ("optimiser", "momentum", "learning_rate", "schedule", "weight_decay", "precision", "augment", "zero_gradients")
+    other = ["{} {}".format(key, COMMON[key]) for key in steps if COMMON[key] != PAPER_SCALE["training"][key]]
+    return ", ".join([words, *other])
 
 
 def labels_about(names, epochs="{} epochs".format(COMMON["epochs"]), apart_from=""):

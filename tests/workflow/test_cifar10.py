@@ -33,3 +33,9 @@ def test_a_carrying_defense_is_downloaded_trained_and_attacked_and_differs_from_
     assert not torch.equal(*(model["weights"]["0"]["conv.weight"] for model in (aligned, not_aligned)))
     settings = aligned["provenance"]["record"]["settings"]
     assert (settings["augment"], settings["aligned"], settings["optimiser"]) == ("crop_flip", True, "sgd")
+
+
+def test_pages_name_what_is_not_as_the_paper_trains(workspace: Workspace) -> None:
+    planned = workspace.run([*workspace.command()[:3], "--dry-run", *CONFIGURED[:3], "--", "results/cifar10_cpu/table1.md"])
+    said = "batch 64, 2 seeds, optimiser sgd, learning_rate 0.1, schedule [[0, 0], [4, 1], [10, 0]], weight_decay 0.0005"
+    assert f"resnet8, 10,000 images, 10 epochs, {said}, augment crop_flip" in planned.stdout, planned.stderr
