@@ -150,7 +150,7 @@ class Carrying(Defense):
         write(*seed_rows(of_images, index), self.window if self.aligned else None, rows)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The carried examples, [n, C, H, W]."""
+        """What is carried, as `start_training` makes room for it."""
         return {"x_adv": self.x_adv}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:

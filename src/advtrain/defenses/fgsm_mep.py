@@ -37,7 +37,7 @@ class FgsmMep(FgsmEp):
         self.reset_epochs = redraw_epochs
 
     def start_training(self, x: Tensor) -> None:
-        """Make room for the momentum, [n, C, H, W]."""
+        """Make room for the momentum, of the carried examples' shape."""
         super().start_training(x)
         self.momentum = torch.zeros_like(self.x_adv)
 
@@ -58,7 +58,7 @@ class FgsmMep(FgsmEp):
         return self.guided(network, x_adv, y, before)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The carried examples and their momentum, [n, C, H, W]."""
+        """The carried examples and their momentum."""
         return {**super().state_dict(), "momentum": self.momentum}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
