@@ -52,6 +52,13 @@ def test_a_fixed_step_takes_the_place_of_epsilon_over_n_where_n_was_evaluated_so
     assert figures("atda", FIXED)["mean"].to_dict() == pytest.approx(means)
 
 
+def test_without_a_fixed_step_of_a_bim_of_the_table_there_is_no_such_choice() -> None:
+    """BIM(30) of ε/30 in its place would be no figure of it."""
+    rows = evaluations()
+    rows.loc[rows["attack"] == "bim_fixed_step", "iterations"] = 20
+    assert set(variants_table(rows, CLASSIFIERS, ["mnist"], FIXED)["choice"]) == {"As configured", "Batch 32"}
+
+
 def test_the_distance_is_the_mean_of_the_absolute_differences_from_the_paper_s() -> None:
     found = distances(table())
     assert found["mnist", "atda", "Batch 32"] == pytest.approx(0)
@@ -61,7 +68,8 @@ def test_the_distance_is_the_mean_of_the_absolute_differences_from_the_paper_s()
 def test_on_a_data_set_that_the_paper_does_not_have_choices_are_shown_without_a_distance_from_it() -> None:
     found = table(dataset="cifar10")
     assert found["paper"].isna().all()
-    _, cifar = page(found, OF_CIFAR)
+    note, cifar = page(found, OF_CIFAR)
+    assert "the paper" not in note.text
     assert cifar.table is not None
     assert "Distance" not in cifar.table
     assert cifar.table["PGD"].tolist() == ["20.00"] * 5
@@ -82,7 +90,7 @@ def test_a_defense_that_the_paper_does_not_have_has_no_distance_beside_one_that_
 
 def test_the_page_has_each_choice_in_order_and_marks_the_nearest() -> None:
     note, mnist = page(table(), LABELS)
-    for said in ("on 1,000 images, under PGD on 500, mean of 3 seeds,", "small_cnn, 20 epochs", "ATDA with epochs 40"):
+    for said in ("on 1,000 images, under PGD on 500, mean of 3 seeds.", "small_cnn, 20 epochs", "ATDA with epochs 40"):
         assert said in note.text
     assert mnist.table is not None
     nearest = [cell.endswith(", nearest") for cell in mnist.table["Distance"]]
@@ -100,7 +108,7 @@ def test_one_seed_cannot_tell_the_nearest() -> None:
     """Not even where only one choice of a classifier has one seed: Proposed's all have three here."""
     found = table()
     found.loc[found["choice"] == "Batch 32", "seeds"] = 1
-    for shown, marks, number in ((table(seeds=1), 0, "1 seed,"), (found, 1, "1 to 3 seeds,")):
+    for shown, marks, number in ((table(seeds=1), 0, "1 seed."), (found, 1, "1 to 3 seeds.")):
         note, mnist = page(shown, LABELS)
         assert f"mean of {number}" in note.text
         assert "One seed cannot tell which choice is the nearest." in note.text

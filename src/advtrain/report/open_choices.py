@@ -27,7 +27,7 @@ def variants_table(
         classifiers: for each defense the title of each choice, by the name of the classifier that is trained so; that of the
             defense itself first.
         datasets: names of the data sets, in order.
-        fixed_step: title of one more choice: the defense as it is, attacked by BIM of a fixed step.
+        fixed_step: title of one more choice: the defense as it is, attacked by BIM of a fixed step, if a BIM of Table I was so.
 
     Returns:
         Columns `dataset`, `defense`, `choice`, `column`, `mean`, `std`, `lower`, `upper` (percent, 95% interval as of
@@ -43,7 +43,8 @@ def variants_table(
     rows = []
     for dataset, (defense, titles) in product(datasets, classifiers.items()):
         tried = [(title, evaluations, classifier) for classifier, title in titles.items()]
-        tried.insert(1, (fixed_step, with_fixed_step, defense))
+        if evaluations.loc[stepped, "iterations"].isin(paper.TABLE_1_BIM).any():
+            tried.insert(1, (fixed_step, with_fixed_step, defense))
         papers = paper.accuracies(defense, dataset)
         for (choice, table, classifier), column in product(tried, COLUMNS):
             found, printed = figure(select(table, dataset, classifier, column)), papers.get(column, math.nan)
@@ -66,9 +67,13 @@ def page(table: pd.DataFrame, labels: Labels) -> list[Section]:
     luck = "" if fewest > 1 else " One seed cannot tell which choice is the nearest."
     note = (
         f"Test accuracy in percent on {examples:,} images, under PGD on {table['examples'].min():,}, mean of {seeds} "
-        f"seed{'s' if most > 1 else ''}, in brackets the difference from the paper's. {labels.trained} Each choice departs "
-        f"from that. Distance: mean over the columns of the absolute differences from the paper's, in points.{luck}"
+        f"seed{'s' if most > 1 else ''}. {labels.trained} Each choice departs from that."
     )
+    if table["paper"].notna().any():
+        note += (
+            " In brackets the difference from the paper's. Distance: mean over the columns of the absolute differences from "
+            f"the paper's, in points.{luck}"
+        )
     sections = [Section("", note)]
     for dataset, title in labels.datasets.items():
         sections.append(Section(title, table=_wide(table[table["dataset"] == dataset], labels.defenses), index=False))

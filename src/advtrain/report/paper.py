@@ -14,6 +14,8 @@ TABLE_1: dict[str, dict[str, tuple[float, float, float, float]]] = {
 DATASETS = ("mnist", "fmnist")
 
 COLUMNS = ("Original", "FGSM", "BIM(10)", "BIM(30)")
+TABLE_1_BIM = (10, 30)
+"""Numbers N of BIM(N) among them."""
 
 SECONDS_PER_EPOCH = {"fgsm_adv": 17.12, "atda": 26.21, "proposed": 18.68, "bim10_adv": 56.47, "bim30_adv": 142.37}
 """Training time per epoch on a Tesla K20m, in seconds."""

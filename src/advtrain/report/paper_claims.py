@@ -12,13 +12,13 @@ from itertools import product
 import pandas as pd
 
 from advtrain.report import paper
+from advtrain.report.paper import TABLE_1_BIM
 from advtrain.report.statistics import accuracy, contrast, difference, median_of_repeats
 from advtrain.report.verdicts import PERCENT, POINTS, Condition, Quantity, Verdict, least_certain, verdict
 
 UNDEFENDED = ("vanilla", "fgsm_adv")
 BIM_ADV = ("bim10_adv", "bim30_adv")
 SINGLE_ADV = ("fgsm_adv", "atda", "proposed")
-TABLE_1_BIM = (10, 30)
 TRACED = 10
 """Number N of the BIM that Figure 2 looks into."""
 
