@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -114,6 +115,16 @@ def test_a_data_set_that_the_paper_does_not_have_has_no_marks_of_the_paper(bars:
     ours = table_1_bars(table.assign(paper=float("nan")), LABELS)
     titles = [{text.get_text() for text in figure.legends[0].get_texts()} for figure in (bars, ours)]
     assert titles == [{*TITLES, "Paper"}, set(TITLES)]
+
+
+def test_the_legend_of_many_classifiers_on_one_data_set_is_within_the_figure(table: pd.DataFrame) -> None:
+    titles = {f"method{number}": f"Method number {number}" for number in range(9)}
+    rows = table[table["defense"] == "proposed"]
+    many = pd.concat([rows.assign(defense=name, title=title) for name, title in titles.items()])
+    figure = table_1_bars(many, replace(LABELS, defenses=titles, families=dict.fromkeys(titles, "single_adv")))
+    figure.canvas.draw()
+    shown, whole = figure.legends[0].get_window_extent(), figure.bbox
+    assert (shown.x0 >= whole.x0, shown.x1 <= whole.x1) == (True, True)
 
 
 def test_without_a_time_of_fgsm_adv_there_is_no_panel_of_ratios_to_it(bars: Figure, table: pd.DataFrame) -> None:
