@@ -121,10 +121,13 @@ def test_the_legend_of_many_classifiers_on_one_data_set_is_within_the_figure(tab
     titles = {f"method{number}": f"Method number {number}" for number in range(9)}
     rows = table[table["defense"] == "proposed"]
     many = pd.concat([rows.assign(defense=name, title=title) for name, title in titles.items()])
-    figure = table_1_bars(many, replace(LABELS, defenses=titles, families=dict.fromkeys(titles, "single_adv")))
-    figure.canvas.draw()
-    shown, whole = figure.legends[0].get_window_extent(), figure.bbox
-    assert (shown.x0 >= whole.x0, shown.x1 <= whole.x1) == (True, True)
+    labels = replace(LABELS, datasets={"mnist": "MNIST"}, defenses=titles, families=dict.fromkeys(titles, "single_adv"))
+    curves = evaluations()
+    curves = pd.concat([curves[curves["defense"] == "proposed"].assign(defense=name) for name in titles])
+    for figure in (table_1_bars(many, labels), figure_1(curves, labels)):
+        figure.canvas.draw()
+        shown, whole = figure.legends[0].get_window_extent(), figure.bbox
+        assert (shown.x0 >= whole.x0, shown.x1 <= whole.x1) == (True, True)
 
 
 def test_without_a_time_of_fgsm_adv_there_is_no_panel_of_ratios_to_it(bars: Figure, table: pd.DataFrame) -> None:

@@ -42,7 +42,7 @@ def table_1_bars(table: pd.DataFrame, labels: Labels) -> Figure:
             style.draw_chance(axis, shown.loc[shown["group"] == group, "chance"].iloc[0])
     handles = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
     marks = [handles.pop("Paper")] if "Paper" in handles else []
-    style.legend_below(figure, int(figure.get_figwidth() // 2), [*handles.values(), *marks])
+    style.legend_below(figure, len(handles) + 1, [*handles.values(), *marks])
     return figure
 
 

@@ -43,9 +43,13 @@ def panels(titles: Sequence[str], size: tuple[float, float], *, rows: int = 1, *
 
 
 def legend_below(figure: Figure, columns: int, handles: Sequence[Any] | None = None) -> None:
-    """One legend for all panels, of some handles or of the first panel's."""
+    """One legend for all panels, of some handles or of the first panel's, in fewer columns where it would be too wide."""
     handles = figure.axes[0].get_legend_handles_labels()[0] if handles is None else handles
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
+    for fewer in range(columns, 0, -1):
+        legend = figure.legend(handles=handles, loc="outside lower center", ncols=fewer, frameon=False)
+        if fewer == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            break
+        legend.remove()
 
 
 def styles(titles: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
