@@ -31,8 +31,8 @@ def table_1_bars(table: pd.DataFrame, labels: Labels) -> Figure:
     ratios = table[table["column"] == RATIO]
     shown = pd.concat([table[table["group"] != TIME], ratios if ratios["mean"].notna().any() else None])
     groups = list(shown["group"].unique())
-    width = 5.4 - 2.2 / len(groups)
-    figure, axes = style.panels(groups, (width, 3.9), width_ratios=[1.1 if group == TIME else 2 for group in groups])
+    widths = [3.0 if group == TIME else 5.4 for group in groups]
+    figure, axes = style.panels(groups, (sum(widths) / len(groups), 3.9), width_ratios=widths)
     for axis, group in zip(axes, groups, strict=True):
         _bars(axis, shown[shown["group"] == group], labels)
         if group == TIME:
