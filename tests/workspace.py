@@ -164,7 +164,12 @@ def make_workspace(folder: Path) -> Workspace:
             "monitor_iterations": 2,
             "checkpoint_epochs": 1,
         },
-        "evaluation": {"examples": 48, "batch_size": 48, "sweep_iterations": [1, 2, 10, 30], "fixed_step": {"iterations": [3]}},
+        "evaluation": {
+            "examples": 48,
+            "batch_size": 48,
+            "sweep_iterations": [1, 2, 10, 30],
+            "fixed_step": {"iterations": [30]},
+        },
         "pgd": {"examples": 32, "iterations": 4, "restarts": 2},
         "autoattack": {"apgd_examples": 4, "fab_square_examples": 2, "batch_size": 4},
         "audit": {"square_queries": 20, "noise_draws": 2},

@@ -43,7 +43,7 @@ def test_every_cell_has_every_evaluation_of_every_seed_once(finished_run: Worksp
         [("clean", 0, 0), ("fgsm", 1, 1)]
         + [("bim", n, n) for n in (1, 2, 30)]
         + [("bim", 10, iterate) for iterate in range(11)]
-        + [("bim_fixed_step", 3, 3)]
+        + [("bim_fixed_step", 30, 30)]
         + [("pgd", 4, 4)] * 5
         + [("apgd_ce", 100, 100), ("apgd_t", 100, 100), ("fab_t", 100, 100), ("square", 5000, 5000)]
         + [("autoattack", 0, 0)]
