@@ -23,7 +23,7 @@ rule time_epochs:
     threads: 1024
     resources:
         gpu=GPUS,
-        mem="4GB",
+        mem="8GB",
         runtime="1h",
     params:
         dataset=TIMED,
