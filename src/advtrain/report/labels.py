@@ -44,4 +44,4 @@ class Labels:
         return "; ".join([self.scale, *self._otherwise()])
 
     def _otherwise(self) -> list[str]:
-        return [f"{self.defenses[name]} with {changes}" for name, changes in self.departures.items()]
+        return [f"{title} with {self.departures[name]}" for name, title in self.defenses.items() if name in self.departures]
