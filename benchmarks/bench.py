@@ -20,7 +20,7 @@ from advtrain.training.timing import BASELINE
 from benchmarks import epochs, libraries, optimisations, overhead
 from benchmarks.libraries import BATCH_SIZE, OURS, PLAIN_LOOP
 from benchmarks.measure import ratio, seconds
-from benchmarks.optimisations import WITH, WITHOUT
+from benchmarks.optimisations import LARGE_BATCH, WITH, WITHOUT
 from benchmarks.overhead import IMPORT_TORCH
 from benchmarks.setup import CONFIG, Setup
 
@@ -48,10 +48,10 @@ OVERHEAD = """Before it computes, a script imports modules and reads options: th
 compared with `python3 -c "import torch"`, which also collects garbage at its end. Snakemake's line is `make quick` on two cores
 with scripts that only create their outputs, divided by its {jobs} jobs."""
 
-OPTIMISATIONS = """Time without each over time with it, one thread. Written down: BIM(10) on the form of the network that an
-attack takes on a CPU ([cpu.py](../src/advtrain/fast/cpu.py)). Memory kept: training of Proposed where the allocator returns
-nothing to the system (`keep_memory`). Three seeds of Proposed as one batched network: slower where below 1, so a CPU trains
-one by one."""
+OPTIMISATIONS = f"""Time without each over time with it, one thread. Written down: BIM(10) on the form of the network that an
+attack takes on a CPU ([cpu.py](../src/advtrain/fast/cpu.py)). Memory kept, which the allocator returns to the system by default
+(`keep_memory`): training of Proposed, and FGSM in AutoAttack's batches of {LARGE_BATCH}. Three seeds of Proposed as one batched
+network: slower where below 1, so a CPU trains one by one."""
 
 
 @click.command()
@@ -115,8 +115,8 @@ def epochs_table(table: pd.DataFrame) -> pd.DataFrame:
 
 def optimisations_table(table: pd.DataFrame) -> pd.DataFrame:
     """A row for each optimisation."""
-    names = table["contender"].str.partition(", ")[0].unique()
-    rows = {name: (ratio(table, f"{name}, {WITHOUT}", f"{name}, {WITH}"),) for name in names}
+    names = table["contender"].str.partition(": ")[0].unique()
+    rows = {name: (ratio(table, f"{name}: {WITHOUT}", f"{name}: {WITH}"),) for name in names}
     return pd.DataFrame.from_dict(rows, orient="index", columns=["without / with"])
 
 
