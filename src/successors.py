@@ -27,8 +27,8 @@ def main(
     table = methods_table(evaluations, timing, overfitting, settings, epochs, list(report.labels.datasets))
     report.write_table(table)
     report.write_page("Methods by price", page(table, report.labels))
-    labels = report.labels.only({name for setting in settings for name in setting.defenses})
-    write_figure(pareto_figure(pareto_table(evaluations, timing, epochs, labels), labels), report)
+    report = report.about({name for setting in settings for name in setting.defenses})
+    write_figure(pareto_figure(pareto_table(evaluations, timing, epochs, report.labels), report.labels), report)
 
 
 if __name__ == "__main__":

@@ -20,10 +20,10 @@ def main(evaluations: pd.DataFrame, classifiers: Titles, fixed_step_divisor: flo
     """Compare the choices that the paper leaves open."""
     fixed_step = f"BIM of ε/{fixed_step_divisor:g} a step"
     table = variants_table(evaluations, classifiers, list(report.labels.datasets), fixed_step)
-    labels = report.labels.only(classifiers)
+    report = report.about(classifiers)
     report.write_table(table)
-    report.write_page("What the paper leaves open", page(table, labels))
-    write_figure(choices_figure(table, labels), report)
+    report.write_page("What the paper leaves open", page(table, report.labels))
+    write_figure(choices_figure(table, report.labels), report)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What the scripts of tables and figures share: reading tables, and writing a table with its pages."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,10 @@ class Report:
     def device(self) -> str:
         """What computed the first of the tables that were computed on a device."""
         return next(str(made.record["device"]) for made in self.inputs.values() if "device" in made.record)
+
+    def about(self, names: Container[str]) -> "Report":
+        """The same about these defenses alone."""
+        return replace(self, labels=self.labels.only(names))
 
     def of(self, *suffixes: str) -> list[Path]:
         """The files with one of some suffixes."""

@@ -17,6 +17,8 @@ from advtrain.report.figures import figure_1, figure_2, table_1_bars, transfer_m
 from advtrain.report.statistics import accuracy
 from advtrain.report.style import save_figure
 from advtrain.results.code import SRC
+from cli.figure import write_figure
+from cli.report import Report
 from evaluated import DATASETS, labels_of
 from synthetic import outcome_row
 
@@ -221,6 +223,15 @@ def test_equal_figures_give_equal_files_that_say_what_they_were_made_with(tmp_pa
         assert one == two, kind
         assert said.encode() in one
     assert f"<!-- {origin} -->" in (tmp_path / "one" / "f.svg").read_text(), "it is drawn"
+
+
+def test_a_figure_of_some_defenses_says_nothing_of_how_the_others_were_trained(tmp_path: Path) -> None:
+    labels = labels_of("atda", "proposed", departures={"atda": "batch_size 32", "proposed": "epochs 40"})
+    report = Report(labels, (tmp_path / "f.svg",), {})
+    write_figure(figure_1(evaluations(), LABELS), report.about(["proposed"]))
+    drawn = (tmp_path / "f.svg").read_text()
+    assert "epochs 40" in drawn
+    assert "batch_size 32" not in drawn
 
 
 def test_a_figure_looks_the_same_whatever_the_user_s_matplotlibrc_says(tmp_path: Path) -> None:
