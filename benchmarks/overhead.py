@@ -35,8 +35,6 @@ def measure(setup: Setup, rounds: int = 5) -> pd.DataFrame:
 
 def run_stubs() -> int:
     """Run the workflow of `make quick` with scripts that only create their outputs; returns the number of its jobs."""
-    sources = "".join(path.read_text() for path in (REPOSITORY / "src").rglob("*.py"))
-    outputs = set(re.findall(r'"(--[\w-]+)"[^\n]*help="Output', sources))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for part in WORKFLOW:
@@ -44,7 +42,7 @@ def run_stubs() -> int:
         (folder / "src").mkdir()
         for source in (REPOSITORY / "src").iterdir():
             if source.suffix == ".py":
-                (folder / "src" / source.name).write_text(STUB.format(outputs=outputs))
+                (folder / "src" / source.name).write_text(STUB.format(outputs=outputs_of(source)))
             else:
                 (folder / "src" / source.name).symlink_to(source)
         for file in [Path(dataset, name) for dataset, entry in CONFIG["datasets"].items() for name in entry["sha256"]]:
@@ -53,6 +51,12 @@ def run_stubs() -> int:
         options = ["--cores", "2", "--configfile", "config/quick.yaml", "--config", "device=cpu", "--show-failed-logs"]
         progress = _python("-m", "snakemake", *options, "--", "all", folder=folder)
     return int(re.findall(r"of (\d+) steps", progress)[-1])
+
+
+def outputs_of(script: Path) -> set[str]:
+    """The options of a script that name files which it writes; the same option may name an input of another script."""
+    sources = [script, *sorted((script.parent / "cli").glob("*.py"))]
+    return {option for source in sources for option in re.findall(r'"(--[\w-]+)"[^\n]*help="Output', source.read_text())}
 
 
 def _python(*arguments: str, folder: Path = REPOSITORY) -> str:

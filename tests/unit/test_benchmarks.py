@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from advtrain.data.examples import Examples
 from advtrain.defenses import registry
 from advtrain.fast import choice as fast
+from advtrain.results.code import SRC
 from advtrain.system.errors import InputError
 from benchmarks import bench, gpu, libraries, measure, optimisations, overhead, plain
 from benchmarks.libraries import ART, OURS, PLAIN_LOOP, agreement
@@ -86,6 +87,11 @@ def test_the_plain_loop_learns(setup: Setup, examples: Examples) -> None:
     plan = replace(setup.plan("vanilla"), batch_size=16)
     losses = list(itertools.islice(plain.training_steps(plan, setup.trainer("vanilla").network, examples), 60))
     assert sum(losses[-6:]) < sum(losses[:6]) / 2
+
+
+def test_a_script_without_work_writes_its_outputs_and_not_what_another_wrote() -> None:
+    assert overhead.outputs_of(SRC / "train.py") == {"--model", "--history", "--output"}
+    assert overhead.outputs_of(SRC / "sweep_bim.py") == {"--output"}, "the model that it attacks was written by train.py"
 
 
 def test_snakemake_runs_a_job_for_each_evaluation_and_report() -> None:
