@@ -1,6 +1,6 @@
 # env: the environment alone. quick: the laptop-scale pipeline, to the end. all: the paper's scale. test, lint: what CI runs.
 # test-faults: kills, full disks, failing networks, a real Slurm; a few minutes on two cores.
-# bench: how fast it is, compared with other libraries and plain loops, as docs/benchmarks.md; eight minutes on two cores.
+# bench: how fast it is, compared with other libraries and plain loops, as docs/benchmarks.md; seven minutes on two cores.
 # gpu: tests and measures a CUDA device, as docs/gpu.md; three minutes.
 # Each works on a fresh clone with Python 3.11 to 3.13, git and make: it makes .venv and installs the locked dependencies.
 SHELL := /bin/bash
