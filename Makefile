@@ -38,7 +38,7 @@ test-faults: .venv/installed
 lint: .venv/installed
 	ruff check .
 	ruff format --check .
-	snakefmt --check .
+	snakefmt --check --format-shell .
 	mypy src benchmarks
 	snakemake --lint
 
