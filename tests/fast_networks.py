@@ -1,5 +1,8 @@
 """Networks and images on which forms computed by kernels are compared with the plain networks."""
 
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -37,3 +40,8 @@ def gradients(seen: nn.Module, network: nn.Module, x: Tensor, y: Tensor, dtype: 
     loss = cross_entropy(logits, y).mean(-1).sum()
     of_images = torch.autograd.grad(loss, x, retain_graph=True)
     return [logits, *of_images, *torch.autograd.grad(loss, [x, *network.parameters()])]
+
+
+def product(a: np.ndarray, b: np.ndarray, **options: Any) -> np.ndarray:
+    """np.matmul for Triton's interpreter: as on a GPU, equal rows give equal rows. On some CPUs those of BLAS do not."""
+    return np.einsum("...mk,...kn->...mn", a, b, **options)  # type: ignore[no-any-return]

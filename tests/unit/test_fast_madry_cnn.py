@@ -6,7 +6,7 @@ import torch
 from advtrain.attacks.gradient import ascend, input_gradient
 from advtrain.networks.ensemble import Ensemble
 from advtrain.networks.plain import predict
-from fast_networks import distance, gradients, images, networks
+from fast_networks import distance, gradients, images, networks, product
 
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="with a CUDA device, `make gpu` tests the kernels there")
 kernels = pytest.importorskip("advtrain.fast.madry_cnn", reason="Triton is not installed, as on a system other than Linux")
@@ -21,6 +21,7 @@ def few_operations(monkeypatch: pytest.MonkeyPatch) -> None:
     }  # fmt: skip
     for name, value in fewest.items():
         monkeypatch.setattr(f"advtrain.fast.madry_kernels.{name}", value)
+    monkeypatch.setattr("triton.runtime.interpreter.np.matmul", product)
 
 
 def test_logits_and_all_gradients_are_as_near_to_float64_as_those_of_autograd_and_zeros_are_kept() -> None:

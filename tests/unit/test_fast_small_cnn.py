@@ -14,7 +14,7 @@ from advtrain.data.examples import Examples
 from advtrain.networks.ensemble import Ensemble
 from advtrain.networks.plain import predict
 from advtrain.training.trainer import Trainer
-from fast_networks import distance, gradients, images, networks
+from fast_networks import distance, gradients, images, networks, product
 
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="with a CUDA device, `make gpu` tests the kernels there")
 kernels = pytest.importorskip("advtrain.fast.small_cnn", reason="Triton is not installed, as on a system other than Linux")
@@ -27,6 +27,7 @@ def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("advtrain.fast.attack_kernels.TILE", 16)
     monkeypatch.setattr("advtrain.fast.training_kernels.BLOCK", 16)
     monkeypatch.setattr("advtrain.fast.training_kernels.SHARES", 1)
+    monkeypatch.setattr("triton.runtime.interpreter.np.matmul", product)
 
 
 def test_logits_and_all_gradients_are_as_near_to_float64_as_those_of_autograd() -> None:
