@@ -44,4 +44,4 @@ def gradients(seen: nn.Module, network: nn.Module, x: Tensor, y: Tensor, dtype: 
 
 def product(a: np.ndarray, b: np.ndarray, **options: Any) -> np.ndarray:
     """np.matmul for Triton's interpreter: as on a GPU, equal rows give equal rows. On some CPUs those of BLAS do not."""
-    return np.einsum("...mk,...kn->...mn", a, b, **options)  # type: ignore[no-any-return]
+    return np.einsum("...mk,...kn->...mn", a, b, **options)
