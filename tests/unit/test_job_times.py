@@ -44,7 +44,7 @@ def test_a_training_took_the_seconds_of_all_its_epochs_whatever_its_last_job_too
 def test_the_page_has_minutes_and_passes_of_each_training_minutes_of_each_rule_and_the_device() -> None:
     note, *sections = page(cost_table(TRAININGS, JOBS, TIMING), LABELS, "cpu of a kind")
     trained, rules = (section.table for section in sections if section.table is not None)
-    assert "on cpu of a kind, 0.3 hours in all" in note.text
+    assert "0.3 hours in all; the trainings ran on cpu of a kind." in note.text
     assert trained.loc["Vanilla"].to_dict() == {"MNIST": "3.0", "Fashion": "3.0", PASSES: "1"}
     assert trained.loc["Proposed"].to_dict() == {"MNIST": "6.0", "Fashion": "6.0", PASSES: "3.5"}
     assert rules.loc["train"].to_dict() == {"Jobs": "4", "Minutes": "18.0"}

@@ -65,9 +65,10 @@ def page(table: pd.DataFrame, labels: Labels, device: str) -> list[Section]:
     rows = pd.DataFrame({"Jobs": rules["jobs"].astype(str), "Minutes": (rules["seconds"] / 60).map("{:.1f}".format)})
     hours = table["seconds"].sum() / 3600
     note = (
-        f"Minutes of wall time on {device}, {hours:.1f} hours in all; several jobs ran at once. A training's are those of all "
-        "its seeds, without monitoring and saving. Other work may have slowed a job, so compare trainings by the times of "
-        "Table I, where all took turns, or by passes: forward and backward over an image, per training image and epoch."
+        f"Minutes of wall time, {hours:.1f} hours in all; the trainings ran on {device}. Several jobs ran at once. A "
+        "training's minutes are those of all its seeds, without monitoring and saving. Other work may have slowed a job, so "
+        "compare trainings by the times of Table I, where all took turns, or by passes: forward and backward over an image, "
+        "per training image and epoch."
     )
     return [
         Section("", note),
