@@ -98,13 +98,15 @@ def test_free_at_moves_weights_and_the_perturbations_of_a_minibatch_s_places_by_
         x, y = side.x[index], side.y[index]
         assert torch.equal(side.kept("delta"), delta), "carried from minibatch to minibatch and over epochs"
         for _ in range(3):
-            x_adv = (x + delta[: len(x)]).requires_grad_()
+            moved = x + delta[: len(x)]
+            x_adv = clip(moved, 0, 1).requires_grad_()
             loss = side.cross_entropy(x_adv, y).mean()
             (gradient,) = torch.autograd.grad(loss, x_adv, retain_graph=True)
             side.descend(loss)
-            step = clip(delta[: len(x)] + EPSILON * gradient.sign(), -EPSILON, EPSILON)
-            delta = torch.cat([clip(step, -x, 1 - x), delta[len(x) :]])
+            gradient[(moved < 0) | (moved > 1)] = 0
+            delta = torch.cat([clip(delta[: len(x)] + EPSILON * gradient.sign(), -EPSILON, EPSILON), delta[len(x) :]])
     assert delta.abs().max() == EPSILON
+    assert (x + delta[: len(x)]).min() < 0, "carried to an image that has no room for it"
 
 
 @BOTH

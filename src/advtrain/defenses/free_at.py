@@ -1,13 +1,14 @@
 """Free-AT: each minibatch is trained on several times, and one gradient moves both the weights and the perturbation.
 
-Shafahi et al. 2019, "Adversarial training for free!", Algorithm 1. For each minibatch, m times:
+Shafahi et al. 2019, "Adversarial training for free!", Algorithm 1, and its authors' code. For each minibatch, m times:
 
-    loss  = L(C(x + delta), y), whose one backward pass gives the gradients of weights and images; the weights take their step
-    delta = clip(clip(delta + epsilon sign(gradient of the images), -epsilon, epsilon), -x, 1 - x)
+    loss  = L(C(clip(x + delta, 0, 1)), y), whose one backward pass gives the gradients of weights and of delta; the weights
+            take their step
+    delta = clip(delta + epsilon sign(gradient of delta), -epsilon, epsilon)
 
-Carried: delta for each place in the minibatch, whatever image is there, from zero to the end of training without a reset. So
-the first replay may look outside [0, 1]. Price: m forward and m backward passes for m updates; m times fewer epochs make as
-many updates as another defense.
+So delta stays where the image is clipped: its gradient there is zero. Carried: delta for each place in the minibatch, whatever
+image is there, from zero to the end of training without a reset. Price: m forward and m backward passes for m updates; m times
+fewer epochs make as many updates as another defense.
 """
 
 from collections.abc import Mapping
@@ -35,14 +36,16 @@ class FreeAt(Defense):
         self.delta = x.new_zeros(*x.shape[:-4], self.batch_size, *x.shape[-3:])
 
     def outcome(self, network: nn.Module, x: Tensor, y: Tensor, index: Tensor) -> Outcome:
-        """CE(x + delta); its backward pass moves delta."""
+        """CE(clip(x + delta)); its backward pass moves delta."""
         delta = self.delta.narrow(-4, 0, x.shape[-4])
-        logits = network(watched(x + delta, partial(self.move, delta, x)))
+        moved = x + delta
+        x_adv = moved.clamp(0, 1)
+        logits = network(watched(x_adv, partial(self.move, delta, moved == x_adv)))
         return Outcome(cross_entropy(logits, y).mean(-1), None, logits)
 
-    def move(self, delta: Tensor, x: Tensor, gradient: Tensor) -> None:
-        """A step of epsilon along the gradient's sign, in place; all [B, C, H, W]."""
-        delta.copy_((delta + self.epsilon * gradient.sign()).clamp(-self.epsilon, self.epsilon).clamp(-x, 1 - x))
+    def move(self, delta: Tensor, inside: Tensor, gradient: Tensor) -> None:
+        """A step of epsilon along the sign of x_adv's gradient where nothing was clipped, in place; all [B, C, H, W]."""
+        delta.copy_((delta + self.epsilon * (inside * gradient.sign())).clamp(-self.epsilon, self.epsilon))
 
     def state_dict(self) -> dict[str, Tensor]:
         """The perturbations, [B, C, H, W]."""
