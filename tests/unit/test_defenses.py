@@ -18,6 +18,7 @@ from advtrain.defenses import registry
 from advtrain.defenses.atda import Atda, coral, margin, mmd, moved_centres
 from advtrain.defenses.base import Outcome
 from advtrain.defenses.proposed import Proposed
+from advtrain.networks.own import SeededDropout
 from advtrain.networks.plain import initialise, small_cnn
 from advtrain.system.errors import InputError
 from advtrain.system.randomness import SeededRandom
@@ -212,14 +213,24 @@ class TestAtda:
 def test_batch_norm_is_in_evaluation_or_in_training_in_each_forward_pass_as_a_method_has_it(
     settings: dict, modes: str, examples: Examples
 ) -> None:
-    norm, seen = nn.BatchNorm2d(1), []
-    norm.register_forward_pre_hook(lambda module, _: seen.append("T" if module.training else "E"))
+    assert modes_of(nn.BatchNorm2d(1), settings, examples) == modes
+
+
+def test_trades_leads_away_from_what_a_network_with_dropout_says_in_evaluation(examples: Examples) -> None:
+    dropout = SeededDropout(nn.Dropout(), SeededRandom([0], torch.device("cpu")))
+    assert modes_of(dropout, {"method": "trades", "iterations": 2, "step_divisor": 4, "beta": 1}, examples) == "TEEET"
+
+
+def modes_of(layer: nn.Module, settings: dict, examples: Examples) -> str:
+    """Whether the first layer of a network is in Training or in Evaluation mode in each forward pass of an update."""
+    seen: list[str] = []
+    layer.register_forward_pre_hook(lambda module, _: seen.append("T" if module.training else "E"))
     defense = registry.create(settings, epsilon=EPSILON)
     defense.random, defense.batch_size = SeededRandom([0], torch.device("cpu")), N
     defense.start_training(examples.x)
     defense.start_epoch(0)
-    defense.outcome(nn.Sequential(norm, small_cnn()), examples.x[:N], examples.y[:N], torch.arange(N))
-    assert "".join(seen) == modes
+    defense.outcome(nn.Sequential(layer, small_cnn()), examples.x[:N], examples.y[:N], torch.arange(N))
+    return "".join(seen)
 
 
 def test_a_defense_is_known_by_its_file_which_defines_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from advtrain.data.examples import CLASSES, Examples
-from advtrain.networks.own import own_network
+from advtrain.networks.own import SeededDropout, own_network
 from advtrain.networks.residual import preact_resnet18, resnet8
 from advtrain.results.code import own_file
 from advtrain.system.errors import InputError
@@ -130,7 +130,7 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
 
 def depends_on_mode(model: nn.Module) -> bool:
     """Whether a model may give other logits in training than in evaluation: it has batch norm, dropout or their like."""
-    return any(isinstance(module, _BatchNorm | _DropoutNd) for module in model.modules())
+    return any(isinstance(module, _BatchNorm | _DropoutNd | SeededDropout) for module in model.modules())
 
 
 def predict(model: nn.Module, x: Tensor) -> Tensor:
