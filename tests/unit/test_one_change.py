@@ -100,6 +100,18 @@ def test_a_difference_of_one_seed_has_an_interval_over_images_which_says_so() ->
     assert changes.table.loc["2. one $ more", STRONGEST].startswith("-20.00 (images: -")
 
 
+def test_a_difference_is_of_the_seeds_that_both_rungs_have() -> None:
+    rows = [
+        row for name, seeds in (("first", 1), ("second", 3)) for n in range(seeds) for row in rung_rows("mnist", name, 70, n)
+    ]
+    found = ladder_table(pd.DataFrame(rows), TIMING, RUNGS[:2], EPOCHS, ["mnist"])
+    reached, changes = (section.table for section in page(found, dataclasses.replace(LABELS, datasets={"mnist": "MNIST"}))[1:])
+    assert reached is not None
+    assert changes is not None
+    assert "images" not in reached.loc["2. one $ more", STRONGEST]
+    assert changes.loc["2. one $ more", STRONGEST].startswith("+0.00 (images: -")
+
+
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_the_chart_has_a_line_of_dots_for_each_rung_and_the_price_beside_it(seeds: int) -> None:
     mnist, fmnist, price = ladder_figure(table(seeds), LABELS).axes

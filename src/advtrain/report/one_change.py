@@ -35,8 +35,8 @@ def ladder_table(
 
     `rung` from 1, `defense`, `change`, `base`, the rung that it is compared with, 0 for the first; the figure as of
     `statistics.figure`; `difference`, `difference_lower`, `difference_upper`: the figure less that of the base, in points,
-    paired by seed as of `statistics.contrast`, NaN on the first; the price of the whole training as of `price.prices`. Raises
-    InputError where an evaluation or a time is missing.
+    paired by the `difference_seeds` that both have, as of `statistics.contrast`, NaN on the first; the price of the whole
+    training as of `price.prices`. Raises InputError where an evaluation or a time is missing.
     """
     price = prices(timing, {rung.defense: epochs[rung.defense] for rung in rungs})
     places = {rung.defense: number for number, rung in enumerate(rungs)}
@@ -56,6 +56,7 @@ def ladder_table(
                     "base": base + 1,
                     **statistics.figure(cell),
                     "difference": less.get("mean", math.nan),
+                    "difference_seeds": less.get("seeds", 0),
                     "difference_lower": less.get("lower", math.nan),
                     "difference_upper": less.get("upper", math.nan),
                 }
@@ -100,5 +101,5 @@ def name(row: Any) -> str:
 
 def _difference(row: Mapping[str, Any]) -> str:
     """Such as "+1.20 (-0.3 to +2.7)"."""
-    interval = {"seeds": row["seeds"], "lower": row["difference_lower"], "upper": row["difference_upper"]}
+    interval = {"seeds": row["difference_seeds"], "lower": row["difference_lower"], "upper": row["difference_upper"]}
     return f"{row['difference']:+.2f}{bracketed(interval, '+.1f')}"
