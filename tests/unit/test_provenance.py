@@ -90,8 +90,12 @@ def test_a_shallow_clone_has_its_commit(checkout: Path, tmp_path: Path) -> None:
     assert commits(clone) == commits(checkout)
 
 
-@pytest.mark.parametrize(("changed", "marked"), [*zip([*COMMITTED, "notes.txt"], [1, 1, 0, 0, 0], strict=True)])
+NEW = ["src/advtrain/mine.py", "config/my.yaml", "notes.txt"]
+
+
+@pytest.mark.parametrize(("changed", "marked"), [*zip([*COMMITTED, *NEW], [1, 1, 0, 0, 1, 0, 0], strict=True)])
 def test_the_commit_is_marked_where_code_or_configuration_differ_from_it(changed: str, marked: int, checkout: Path) -> None:
+    """A new configuration does not mark it: its settings are recorded."""
     commit(checkout)
     (checkout / changed).write_text("# changed")
     assert commits(checkout)[0].endswith("-dirty") == marked

@@ -83,24 +83,25 @@ def provenance_line(scale: str, provenances: Iterable[Provenance]) -> str:
 
 
 def _commit() -> str:
-    """The commit of this checkout, marked where tracked files differ from it; docs and README make no result.
+    """The commit of this checkout, marked where tracked files differ from it or src has others; docs and README make no result.
 
     Unknown without a repository of its own: that in which a copy of the source lies has other commits. Who owns it does not
     matter, as in a container: git is only asked, about code that runs already.
     """
     root = Path(__file__).parents[3]
     git = ["git", "-c", "safe.directory=*", "-C", str(root)]
-    changes = ["status", "--porcelain", "--untracked-files=no", "--", ":(top)", ":(top,exclude)docs", ":(top,exclude)README.md"]
+    edited = ["status", "--porcelain", "--untracked-files=no", "--", ":(top)", ":(top,exclude)docs", ":(top,exclude)README.md"]
+    added = ["ls-files", "--others", "--exclude-standard", "--", ":(top)src"]
     try:
-        top, commit, changed = (
+        top, commit, *changed = (
             subprocess.run([*git, *arguments], capture_output=True, text=True, check=True).stdout.strip()
-            for arguments in (["rev-parse", "--show-toplevel"], ["rev-parse", "HEAD"], changes)
+            for arguments in (["rev-parse", "--show-toplevel"], ["rev-parse", "HEAD"], edited, added)
         )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     if not root.samefile(top):
         return "unknown"
-    return f"{commit}-dirty" if changed else commit
+    return f"{commit}-dirty" if any(changed) else commit
 
 
 COMMIT = _commit()
