@@ -28,7 +28,7 @@ def histories_figure(histories: pd.DataFrame, labels: Labels, iterations: int) -
 
     Above accuracy under PGD of `iterations`; in the middle accuracy on the adversarial examples that the defense itself makes,
     where it makes any: high there and low above is the mark of catastrophic overfitting. Below the cosine of the loss's
-    gradients at an image and at its FGSM example, its alarm. A line is the mean over seeds, its band is from the lowest to the
+    gradients at an image and at its FGSM example. A line is the mean over seeds, its band is from the lowest to the
     highest.
     """
     percent = {

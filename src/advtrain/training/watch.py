@@ -32,9 +32,9 @@ class Watched:
 def watch(network: nn.Module, data: Examples, seeds: int, *, epsilon: float, iterations: int) -> Iterator[Watched]:
     """What is watched of each of the networks that are trained at once.
 
-    Catastrophic overfitting (Wong et al. 2020) shows as a high accuracy under FGSM beside a low one under PGD. The cosine is
-    its alarm: it falls where the loss has bent so far that the gradient of a single step is no guide (Andriushchenko and
-    Flammarion 2020, Section 4).
+    Catastrophic overfitting (Wong et al. 2020) shows as a high accuracy under FGSM beside a low one under PGD. The cosine falls
+    where the loss has bent so far that the gradient of a single step is no guide. That of Andriushchenko and Flammarion 2020,
+    Section 4, is at a random point of the ball, which is nearer: it is higher.
 
     Args:
         network: one network, or an `Ensemble` of `seeds` of them.
