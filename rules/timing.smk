@@ -34,7 +34,6 @@ rule time_epochs:
                         **plan(TIMED, name),
                         "seeds": [0],
                         "epochs": 1,
-                        "held_out_examples": 0,
                         "monitor_examples": 1,
                         "monitor_iterations": 1,
                     }

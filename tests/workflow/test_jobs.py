@@ -24,6 +24,13 @@ def test_a_single_target_runs_just_what_it_needs_and_each_job_is_told_just_that(
     assert (plan["seeds"], plan["epochs"], plan["epsilon"], plan["network"]) == ([0, 1], 6, 0.2, "small_cnn")
 
 
+def test_an_epoch_that_is_timed_has_the_images_that_are_trained_on(workspace: Workspace) -> None:
+    workspace.configure(training={"held_out_examples": 32})
+    command = shell_command(workspace.planned("--", "results/tiny/timing.parquet")["time_epochs", ""])
+    plans = json.loads(command[command.index("--plans") + 1])
+    assert {(plan["examples"], plan["held_out_examples"]) for plan in plans.values()} == {(96, 32)}
+
+
 def test_a_run_of_all_sees_no_test_image_in_training_and_publishes_nothing(workspace: Workspace) -> None:
     planned = workspace.planned("--cores", "4", "--", "all")
     rules = {rule for rule, _ in planned}
