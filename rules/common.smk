@@ -242,22 +242,25 @@ def network_of(classifier):
 
 
 def departures(defense, apart_from=""):
-    """Where a defense's own recipe departs from the common settings, apart from one of them, in words."""
+    """Where a defense's own recipe departs from the common settings, apart from one of them, or from the paper's, in words."""
     if defense in EXTERNAL:
         return "weights from elsewhere"
     own = config["defenses"][defense]["training"]
+    known = {**PAPER_SCALE["defenses"].get(defense, {}).get("training", {}), **COMMON}
     return ", ".join(
-        "{} {}".format(key, own[key]) for key in own if key in COMMON and own[key] != COMMON[key] and key != apart_from
+        "{} {}".format(key, own[key]) for key in own if key in known and own[key] != known[key] and key != apart_from
     )
 
 
 def scale(epochs):
     """How the classifiers are trained, with what is not as the paper has it; `epochs` are words."""
-    words = "{network}, {examples:,} images, {words}, batch {batch_size}, {n} seed{s}".format(
-        words=epochs, n=len(COMMON["seeds"]), s="s" if len(COMMON["seeds"]) > 1 else "", **COMMON
+    images, n = COMMON["examples"] - COMMON["held_out_examples"], len(COMMON["seeds"])
+    words = "{network}, {images:,} images, {words}, batch {batch_size}, {n} seed{s}".format(
+        images=images, words=epochs, n=n, s="s" if n > 1 else "", **COMMON
     )
-    steps = ("optimiser", "momentum", "learning_rate", "schedule", "weight_decay", "precision", "augment", "zero_gradients")
-    other = ["{} {}".format(key, COMMON[key]) for key in steps if COMMON[key] != PAPER_SCALE["training"][key]]
+    steps = ("optimiser", "momentum", "learning_rate", "schedule", "weight_decay", "precision", "zero_gradients")
+    examples = ("labels", "attack_mode", "augment", "aligned")
+    other = ["{} {}".format(key, COMMON[key]) for key in steps + examples if COMMON[key] != PAPER_SCALE["training"][key]]
     return ", ".join([words, *other])
 
 

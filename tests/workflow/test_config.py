@@ -293,6 +293,14 @@ def test_without_one_the_labels_are_what_they_were() -> None:
     assert rules({}).LABELS.keys() == {"datasets", "defenses", "families", "scale", "departures"}
 
 
+def test_the_labels_say_what_is_not_as_the_paper_has_it() -> None:
+    assert rules({}).LABELS["departures"] == {"atda": "batch_size 32, labels predicted"}
+    own = {"proposed": {"training": {"step_divisor": 2, "epochs": 40}}}
+    made = rules({"training": {"labels": "predicted", "held_out_examples": 10000}, "defenses": own}).LABELS
+    assert made["scale"] == "small_cnn, 50,000 images, 80 epochs, batch 64, 5 seeds, labels predicted"
+    assert made["departures"] == {"atda": "batch_size 32", "proposed": "step_divisor 2, epochs 40"}
+
+
 def test_a_recipe_overrides_what_all_share_and_nothing_else() -> None:
     own = {"batch_size": 16, "epochs": 20, "network": "madry_cnn", "labels": "predicted"}
     made = rules({"defenses": {"proposed": {"training": own}}})
