@@ -1,7 +1,7 @@
 """Which source files a result depends on: all that its script imports, however deep, read from the import statements.
 
-Two folders are left out, since they decide no figure: `cli` (command lines) and `results` (how results are stored). What is
-imported through them counts. Standard library only, since the Snakefile uses this too.
+Two folders are left out: `cli`, which hands settings and data on to what computes, and `results`, which stores what comes of
+it. What is imported through them counts. Standard library only, since the Snakefile uses this too.
 """
 
 import ast
