@@ -32,6 +32,7 @@ def checkout(tmp_path: Path) -> Path:
     for name in (*COMMITTED, "src/advtrain/results/__init__.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("# as committed")
+    (tmp_path / ".gitignore").write_text("__pycache__/")
     (tmp_path / "src/advtrain/results/provenance.py").write_text((SRC / "advtrain/results/provenance.py").read_text())
     return tmp_path
 
