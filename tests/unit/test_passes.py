@@ -39,6 +39,8 @@ PREDICTED = {"labels": "predicted"}
         ({"method": "pgd_at", "iterations": 40, "step_divisor": 30, **STOPPING, **ALONE}, 41),
         ({"method": "trades", "iterations": 40, "step_divisor": 30, "beta": 1}, 42),
         ({"method": "fgsm_adv", **PREDICTED}, 3.5),
+        ({"method": "atda", **PREDICTED}, 3.5),
+        (PROPOSED | PREDICTED, 3.5),
         ({"method": "bim_adv", "iterations": 10, **PREDICTED}, 12.5),
     ],
     ids=str,

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from advtrain.attacks.gradient import margin
-from advtrain.attacks.square import square
+from advtrain.attacks.square import _side, square
 from advtrain.data.examples import Examples
 from advtrain.networks.plain import initialise, predict, small_cnn
 
@@ -60,3 +60,46 @@ def test_an_image_that_the_first_stripes_fool_is_left_alone(network: nn.Module, 
     assert 0 < fooled.sum() < 96
     assert torch.equal(first[fooled], later[fooled])
     assert not torch.equal(first, later)
+
+
+def test_the_squares_shrink_as_those_of_the_official_code() -> None:
+    shares = (0, 0.002, 0.01, 0.03, 0.07, 0.15, 0.3, 0.5, 0.7, 0.9)
+    assert [_side(share, 28, 28) for share in shares] == [25, 18, 13, 9, 6, 4, 3, 2, 2, 1]
+    assert _side(0, 8, 28) == 8
+
+
+def test_it_starts_from_vertical_stripes_and_each_further_query_sets_one_square_of_an_image_of_three_channels() -> None:
+    """Of a model that is never fooled, and never nearer to it, so that each query sets a square of the start."""
+    asked: list[Tensor] = []
+
+    class Unmoved(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            asked.append(x)
+            return torch.tensor([1.0, 0.0]).expand(len(x), 2)
+
+    attack(Unmoved(), Examples(torch.full((96, 3, 28, 28), 0.5), torch.zeros(96, dtype=torch.int64)), queries=20)
+    start, *tried = asked
+    assert len(tried) == 19
+    assert torch.equal(start, start[:, :, :1].expand_as(start))
+    assert (start != start[..., :1]).any()
+    met = torch.zeros(28, 28, dtype=torch.bool)
+    for query, x in enumerate(tried, start=1):
+        changed = x != start
+        inside = changed.any(dim=1)
+        heights, widths = extent(inside.any(dim=2)), extent(inside.any(dim=1))
+        side = _side(query / 20, 28, 28)
+        assert set(heights.tolist()) <= {0, side}, "a column of the start is of one sign"
+        assert heights.max() == side >= widths.max()
+        up = ((x > 0.5) & changed).flatten(2).any(dim=2)
+        down = ((x < 0.5) & changed).flatten(2).any(dim=2)
+        assert not (up & down).any(), "one sign for a channel"
+        assert (up.any(dim=1) & down.any(dim=1)).any(), "each channel its own"
+        met |= inside.any(dim=0)
+    assert met.any(dim=0).all() and met.any(dim=1).all(), "each row and column"
+
+
+def extent(flags: Tensor) -> Tensor:
+    """From the first to the last flag of each row, [n, length], both included; 0 where none is set."""
+    places = torch.arange(flags.shape[1])
+    last, first = torch.where(flags, places, -1).amax(1), torch.where(flags, places, flags.shape[1]).amin(1)
+    return (last - first + 1).clamp(min=0)

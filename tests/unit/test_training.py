@@ -1,3 +1,5 @@
+import copy
+import dataclasses
 import itertools
 import math
 from pathlib import Path
@@ -6,12 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from advtrain.attacks.gradient import fgsm
 from advtrain.data.examples import Examples
 from advtrain.defenses.vanilla import Vanilla
 from advtrain.system.errors import InputError
 from advtrain.training import run
 from advtrain.training.run import State, train
 from advtrain.training.trainer import Trainer
+from advtrain.training.watch import watch
 from trainings import (
     RECIPES,
     assert_same_bits,
@@ -117,6 +121,52 @@ def test_each_step_is_taken_at_its_own_rate_and_with_weight_decay(examples: Exam
     before = Trainer(plan("vanilla"), examples, [3]).network[7].weight
     assert after[0.5].abs().sum() < after[0].abs().sum()
     assert not torch.equal(after[0], before)
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adam"])
+def test_the_steps_are_those_of_torch_s_optimisers(optimiser: str, examples: Examples) -> None:
+    """SGD with momentum and Adam, with weight decay that is added to the gradient."""
+    settings = {"optimiser": optimiser, "learning_rate": 0.01, "weight_decay": 0.1, "momentum": 0.9 * (optimiser == "sgd")}
+    trainer = Trainer(plan("vanilla", **settings), examples, [3])
+    network = copy.deepcopy(trainer.network)
+    expected = (
+        torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=0.1)
+        if optimiser == "sgd"
+        else torch.optim.Adam(network.parameters(), lr=0.01, weight_decay=0.1)
+    )
+    for index in torch.arange(96).split(32):
+        trainer.step(index)
+        expected.zero_grad()
+        torch.nn.functional.cross_entropy(network(examples.x[index]), examples.y[index]).backward()
+        expected.step()
+    for ours, theirs in zip(trainer.network.parameters(), network.parameters(), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-5)
+
+
+def test_the_history_has_the_loss_and_accuracies_of_the_epoch_and_what_was_watched_after_it(examples: Examples) -> None:
+    """At a rate at which hardly anything moves, with a last minibatch that is not full."""
+    settings = {"learning_rate": 1e-12, "batch_size": 40, "monitor_examples": 20, "monitor_iterations": 4, "epsilon": 0.14}
+    trainer = Trainer(plan("fgsm_adv", **settings), examples, [3])
+    trainer.network.load_state_dict(train(plan("vanilla", epochs=25, batch_size=16), examples).weights[3])
+    (record,) = trainer.train_epoch()
+    network, x, y = trainer.network, examples.x, examples.y
+    both = [network(images) for images in (x, fgsm(network, x, y, epsilon=0.14))]
+    clean, adversarial = ((logits.argmax(dim=1) == y).double().mean().item() for logits in both)
+    assert clean > adversarial
+    assert (record.clean_accuracy, record.adversarial_accuracy) == pytest.approx((clean, adversarial))
+    losses = [torch.nn.functional.cross_entropy(logits, y).item() for logits in both]
+    assert record.loss == pytest.approx(sum(losses) / 2, rel=1e-5)
+    (seen,) = watch(network, examples.first(20), 1, epsilon=0.14, iterations=4)
+    assert dataclasses.asdict(record).items() >= dataclasses.asdict(seen).items()
+    assert len({seen.robust_accuracy, seen.fgsm_accuracy, seen.pgd_accuracy}) == 3
+
+
+def test_random_signs_in_place_of_zero_gradients_change_what_is_trained(examples: Examples) -> None:
+    x = examples.x.clone()
+    x[..., :8, :] = 0
+    bordered = Examples(x, examples.y)
+    kept, random = (train(plan("fgsm_adv", epochs=1, zero_gradients=how), bordered) for how in ("kept", "random_signs"))
+    assert not torch.equal(kept.weights[3]["0.weight"], random.weights[3]["0.weight"])
 
 
 def test_an_epoch_sees_each_image_once_in_an_order_of_its_own(examples: Examples) -> None:
