@@ -3,15 +3,18 @@
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from advtrain.attacks.gradient import exact_cross_entropy
 from advtrain.attacks.pgd import Pgd
 from advtrain.audit import measure
 from advtrain.audit.criteria import CHECKS, FAIL, PASS, WARN
+from advtrain.audit.finding import difference
 from advtrain.audit.measure import MEASURES, Audit, AuditedModel, measure_all
 from advtrain.data.examples import Examples
 from advtrain.evaluation.paper_attacks import FixedStep, Sweep, Trace, sweep_bim, trace_bim
@@ -175,6 +178,77 @@ def test_autoattack_is_compared_on_the_images_that_it_attacked(sound: AuditedMod
     assert (found.value, found.examples) == (2 / IMAGES, IMAGES // 2)
 
 
+def test_an_image_that_autoattack_does_not_fool_is_not_counted(sound: AuditedModel) -> None:
+    model = with_outcomes(sound, ("pgd", NONE, WORST), ("autoattack", ALL, {}))
+    assert MEASURES["autoattack_better"](model).value == 0
+
+
+def test_a_single_step_is_compared_in_its_own_standard_errors(sound: AuditedModel) -> None:
+    half, more = (torch.arange(IMAGES) < n for n in (250, 300))
+    model = with_outcomes(sound, ("fgsm", half, {}), ("bim", more, {"iterate": TRACE.iterations}))
+    assert MEASURES["stronger_single_step"](model).value == pytest.approx(0.1 / (0.25 / 500) ** 0.5)
+
+
+def test_the_rise_over_budgets_begins_with_the_clean_images(sound: AuditedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AuditedModel, "correct_after", lambda model, pgd: np.arange(IMAGES) < 100)
+    assert MEASURES["budget_not_monotone"](with_outcomes(sound, ("clean", NONE, {}))).value == 0.2
+
+
+def test_a_difference_is_paired_on_the_first_images_of_both() -> None:
+    found = difference(np.array([True, True, False, False]), np.array([True, False]))
+    assert (found.value, found.error, found.examples) == (0.5, pytest.approx(0.5 / 2**0.5), 2)
+
+
+@pytest.mark.parametrize("logits", [[0.5, 0.7], [1.5, -0.5]])
+def test_outputs_that_are_negative_or_do_not_sum_to_1_are_no_probabilities(logits: list[float], sound: AuditedModel) -> None:
+    class Constant(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.tensor(logits).expand(len(x), 2)
+
+    assert MEASURES["not_logits"](replace(sound, network=Constant())).value == 0
+
+
+def test_how_a_batch_changes_logits_is_relative_to_them(data: Examples, sound: AuditedModel) -> None:
+    def batched(factor: float) -> nn.Module:
+        return Prototypes(data, before=lambda x: x - 0.5 * x.mean(dim=0, keepdim=True), after=lambda z: factor * z)
+
+    small, large = (MEASURES["not_batch_invariant"](replace(sound, network=batched(factor))) for factor in (1, 1024))
+    assert small.value == pytest.approx(large.value)
+    assert small.value > 0
+
+
+def test_an_exact_gradient_is_given_to_fgsm_and_to_bim_of_steps_of_epsilon_over_n(
+    sound: AuditedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, steps = [], measure.bim_steps
+    monkeypatch.setattr(measure, "bim_steps", lambda *images, **settings: asked.append(settings) or steps(*images, **settings))
+    MEASURES["precision"](sound)
+    budgets = {(one["iterations"], one["epsilon"], one["step_size"]) for one in asked}
+    assert budgets == {(1, 0.2, 0.2), (TRACE.iterations, 0.2, 0.2 / TRACE.iterations)}
+    assert all(one["loss"] is exact_cross_entropy for one in asked)
+
+
+def test_square_attack_has_the_classifier_s_budget_and_the_audit_s_queries(
+    sound: AuditedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(measure, "square", lambda model, x, y, **settings: asked.append(settings) or x)
+    MEASURES["gradient_free_better"](replace(sound))
+    assert [(one["epsilon"], one["queries"]) for one in asked] == [(0.2, 100)]
+
+
+def test_an_image_counts_that_any_draw_of_noise_fools(sound: AuditedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    first: list[Tensor] = []
+
+    def fooled_by_the_first(self: AuditedModel, x: Tensor) -> Tensor:
+        right = Prototypes(self.data)(x)
+        first.extend([] if first else [x])
+        return -right if torch.equal(x, first[0]) else right
+
+    monkeypatch.setattr(AuditedModel, "logits", fooled_by_the_first)
+    assert MEASURES["noise_better"](replace(sound)).value == sound.evaluated("pgd", loss="worst").mean()
+
+
 def test_noise_that_fools_where_pgd_does_not_is_seen(data: Examples, sound: AuditedModel) -> None:
     """A model that gives up on whatever is no multiple of 1/255, and whose gradient says nothing of it."""
 
@@ -302,9 +376,10 @@ def test_a_gradient_that_is_no_use_is_counted(value: float, sound: AuditedModel,
 
 
 def test_an_audit_of_fewer_images_than_pgd_attacked_is_about_the_first_of_them(sound: AuditedModel, data: Examples) -> None:
-    model = replace(sound, data=data.first(100))
+    model = with_outcomes(replace(sound, data=data.first(100)), ("pgd", torch.arange(IMAGES) >= 50, WORST))
     found = dict(measure_all(model, state={}, save=lambda state: None))
     for check in ("gradient_free_better", "noise_better", "step_size_matters", "precision", "zero_gradients"):
         assert found[check].examples == 100, check
     assert {row["examples"] for row in model.attack_rows()} == {100}
+    assert not any(right[:50].any() for right in model.withstood.values()), "PGD fools the first 50"
     assert found["restarts_matter"].examples == IMAGES, "what was evaluated on more is compared on more"
