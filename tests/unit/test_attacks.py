@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from advtrain.attacks.gradient import (
     LOSSES,
     Loss,
+    ascend,
     bim,
     bim_steps,
     cross_entropy,
@@ -23,6 +24,7 @@ from advtrain.attacks.gradient import (
 )
 from advtrain.attacks.pgd import pgd, random_starts
 from advtrain.attacks.square import square
+from advtrain.fast.form import Climber
 from advtrain.networks.plain import initialise, predict
 from advtrain.system.errors import InputError
 from synthetic import Linear, Noisy
@@ -55,6 +57,21 @@ def test_bim_of_a_linear_model_walks_one_step_an_iteration() -> None:
     x = torch.full((1, 1, 2, 2), 0.5)
     steps = bim_steps(model, x, torch.tensor([1]), epsilon=0.3, step_size=0.1, iterations=5)
     assert [x_adv[0, 0, 0, 0].item() for x_adv, _ in steps] == pytest.approx([0.6, 0.7, 0.8, 0.8, 0.8], abs=1e-6)
+
+
+def test_a_form_that_climbs_the_cross_entropy_itself_does_not_climb_another_loss() -> None:
+    class Falling(Climber):
+        """Climbs to the wrong side, so that one sees it."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            return F.pad(x.flatten(1).sum(dim=1, keepdim=True), (0, 1))
+
+        def ascend(self, start: Tensor, x: Tensor, y: Tensor, **budget: float) -> tuple[Tensor, Tensor]:
+            return torch.ones_like(start), self(start)
+
+    x, y = torch.full((1, 1, 2, 2), 0.5), torch.tensor([0])
+    ends = [ascend(Falling(), x, x, y, epsilon=0.1, step_size=0.1, loss=LOSSES[loss])[0] for loss in ("cross_entropy", "margin")]
+    assert [end.mean().item() for end in ends] == pytest.approx([1, 0.4])
 
 
 def test_bim_equals_the_paper_s_equation_written_out(smooth_model: nn.Module) -> None:

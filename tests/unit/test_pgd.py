@@ -112,19 +112,30 @@ def test_the_last_iterate_is_looked_at() -> None:
     assert attack_levels(levels(0.65), [levels(0.65)], 0.11, iterations=2).robust.tolist() == [[True], [False]]
 
 
+class Watched(Threshold):
+    """Never fooled: always sure of 0. Keeps the level of each image that it is shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[float] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.append(x.flatten()[0].item())
+        return super().forward(x) + torch.tensor([9.0, 0.0])
+
+
 def test_the_steps_fall_in_a_line_from_the_first_and_one_more_would_be_0() -> None:
     assert falling_steps(0.4, 4) == pytest.approx([0.4, 0.3, 0.2, 0.1])
-    seen: list[float] = []
+    model = Watched()
+    attack_levels(levels(0.9), [levels(0.9)], 0.1, iterations=4, model=model)
+    assert model.seen[1:] == pytest.approx([0.9, 0.8, 0.725, 0.675, 0.65]), "after the clean images, each iterate"
 
-    class Watched(Threshold):
-        """Never fooled: always sure of 0."""
 
-        def forward(self, x: Tensor) -> Tensor:
-            seen.append(x.flatten()[0].item())
-            return super().forward(x) + torch.tensor([9.0, 0.0])
-
-    attack_levels(levels(0.9), [levels(0.9)], 0.1, iterations=4, model=Watched())
-    assert seen[1:] == pytest.approx([0.9, 0.8, 0.725, 0.675, 0.65]), "after the clean images, each iterate"
+def test_a_walk_takes_these_steps_from_the_images_themselves() -> None:
+    model = Watched()
+    attack = Pgd(epsilon=0.3, step_size=0.1, iterations=4, restarts=1, seed=0, batch_size=1)
+    end = attack.walk(model, levels(0.9), torch.tensor([0])).item()
+    assert [*model.seen, end] == pytest.approx([0.9, 0.8, 0.725, 0.675, 0.65])
 
 
 def test_an_image_that_left_as_fooled_counts_as_fooled_even_if_a_fuller_batch_rounds_otherwise() -> None:
