@@ -70,7 +70,8 @@ def test_a_form_that_climbs_the_cross_entropy_itself_does_not_climb_another_loss
             return torch.ones_like(start), self(start)
 
     x, y = torch.full((1, 1, 2, 2), 0.5), torch.tensor([0])
-    ends = [ascend(Falling(), x, x, y, epsilon=0.1, step_size=0.1, loss=LOSSES[loss])[0] for loss in ("cross_entropy", "margin")]
+    budget = {"epsilon": 0.1, "step_size": 0.1}
+    ends = [ascend(Falling(), x, x, y, **budget, loss=LOSSES[loss])[0] for loss in ("cross_entropy", "margin")]
     assert [end.mean().item() for end in ends] == pytest.approx([1, 0.4])
 
 
