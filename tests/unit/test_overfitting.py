@@ -46,18 +46,27 @@ def test_a_training_has_collapsed_where_pgd_falls_below_half_of_its_highest_and_
     ("pgd", "fgsm", "verdict"),
     [
         ([0.19, 0.01], [0.9, 0.9], "never robust"),
-        ([0.5, 0.26], [0.9, 0.9], "no"),
+        ([0.2, 0.2], [0.9, 0.9], "no"),
+        ([0.2, 0.05], [0.9, 0.9], "epoch 2"),
+        ([0.5, 0.25], [0.9, 0.9], "no"),
         ([0.5, 0.24], [0.9, 0.9], "epoch 2"),
+        ([0.2, 0.6], [0.9, 0.9], "no"),  # what comes later does not make a rise a fall
         ([0.5, 0.24], [0.9, 0.47], "no"),  # all of its robustness is low, not that beyond a single step alone
-        ([0.5, 0.24, 0.4], [0.9, 0.9, 0.9], "epoch 2, recovered"),
+        ([0.5, 0.24, 0.25], [0.9, 0.9, 0.9], "epoch 2, recovered"),
     ],
 )
 def test_the_page_says_whether_and_when(pgd: list[float], fgsm: list[float], verdict: str) -> None:
     table = overfitting_table(histories(proposed=(pgd, fgsm)), pd.DataFrame(), LABELS)
     written = to_markdown("Title", page(table, LABELS, "20 training images"))
     assert f"| Proposed     | 0      | {verdict} " in written
+    assert first(table, "proposed")["recovered"] == verdict.endswith("recovered"), "only what collapsed can recover"
     assert "on 20 training images after each epoch" in written
     assert "Test, best epoch" not in written
+
+
+def test_the_best_of_equal_epochs_is_the_first() -> None:
+    table = overfitting_table(histories(proposed=([0.3, 0.5, 0.5], [0.9, 0.9, 0.9])), pd.DataFrame(), LABELS)
+    assert first(table, "proposed")["epoch"] == 2
 
 
 def test_with_images_held_out_the_last_epoch_s_weights_and_the_best_one_s_stand_side_by_side() -> None:

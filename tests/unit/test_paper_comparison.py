@@ -78,6 +78,15 @@ def test_ours_agrees_where_the_paper_s_run_could_be_one_more_of_ours_and_a_time_
     assert pd.isna(time)
 
 
+def test_an_interval_ends_where_accuracies_do_and_the_paper_s_figure_on_its_end_agrees() -> None:
+    low = row("fgsm_adv", "MNIST", "BIM(30)", 2.0, 0.0)
+    high = row("proposed", "MNIST", "Original", 99.5, 100.0)
+    found = against_paper(pd.DataFrame([low, high]))
+    assert found["lower"].iloc[0] == 0
+    assert found["upper"].iloc[1] == 100
+    assert found["verdict"].tolist() == [AGREES, AGREES]
+
+
 @pytest.mark.parametrize(("table", "reason"), [(ONE_SEED_ONLY, ONE_SEED), (TABLE.assign(examples=1000), PART_OF_THE_IMAGES)])
 def test_one_seed_and_a_part_of_the_images_have_figures_and_differences_and_no_verdict(
     table: pd.DataFrame, reason: str

@@ -69,7 +69,11 @@ def test_the_frontier_is_of_those_that_no_other_beats_in_both_by_their_means_ove
     assert on_it["passes", PAPERS] == ["wasteful"]
 
 
-@pytest.mark.parametrize(("clean", "autoattack"), [(100, 17), (990, 10)], ids=["clean images", "adversarial examples"])
+@pytest.mark.parametrize(
+    ("clean", "autoattack"),
+    [(100, 17), (990, 10), (990, 12)],
+    ids=["clean images", "adversarial examples", "adversarial examples, as often as by chance"],
+)
 def test_a_classifier_that_guesses_is_not_on_the_frontier_however_cheap(clean: int, autoattack: int) -> None:
     """One that gives every image the same class may be right on 17 of 100."""
     rows = [
@@ -94,6 +98,22 @@ def test_one_seed_has_no_frontier_and_its_figure_neither_line_nor_interval() -> 
             ends = {len(bar.lines[2][-1].get_segments()[0]) for bar in axis.containers}
             assert ends == {2 * known}
         assert sum("cheaper" in text.get_text() for text in figure.legends[0].get_texts()) == known
+
+
+def test_a_classifier_of_one_seed_leaves_the_others_without_a_frontier_too() -> None:
+    rows = [row for name in ROBUST for row in evaluated("mnist", name, clean=990, bim10=900, autoattack=20)]
+    rows += [row for name in ("cheap", "costly") for row in evaluated("mnist", name, 1, clean=990, bim10=900, autoattack=20)]
+    found = pareto_table(pd.DataFrame(rows), TIMING, EPOCHS, dataclasses.replace(LABELS, datasets={"mnist": "MNIST"}))
+    assert found[["frontier_seconds", "frontier_passes"]].isna().all(axis=None)
+
+
+def test_the_figure_s_intervals_are_the_table_s_and_need_not_be_symmetric() -> None:
+    found = table(seeds=3)
+    found["lower"], found["upper"] = found["mean"] - 1, found["mean"] + 3
+    for axis in pareto_figure(found, LABELS).axes:
+        for bar in axis.containers:
+            x, y = bar.lines[0].get_xydata()[0]
+            assert bar.lines[2][-1].get_segments()[0] == pytest.approx(np.array([(x, y - 1), (x, y + 3)]))
 
 
 def test_a_classifier_from_elsewhere_has_no_price_and_is_left_out() -> None:

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from advtrain.attacks.gradient import fgsm
 from advtrain.data.examples import Examples
+from advtrain.defenses import registry
+from advtrain.defenses.base import Outcome
 from advtrain.defenses.vanilla import Vanilla
 from advtrain.system.errors import InputError
 from advtrain.training import run
@@ -85,6 +87,34 @@ def test_a_resumed_epoch_has_its_number_and_its_seconds(examples: Examples, monk
     history = train(plan("vanilla"), examples, resume_from=saved).history
     assert told == [1, 2]
     assert history[1].seconds > 1e6 > history[2].seconds
+
+
+def test_what_a_defense_draws_for_an_epoch_is_drawn_again_where_the_epoch_resumes(
+    examples: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So it need not be in the defense's `state_dict`."""
+
+    class Shifted(Vanilla):
+        def start_epoch(self, epoch: int) -> None:
+            self.shift = self.random.uniform(torch.zeros(1))
+
+        def outcome(self, network: nn.Module, x: Tensor, y: Tensor, index: Tensor) -> Outcome:
+            return super().outcome(network, x + self.shift, y, index)
+
+    monkeypatch.setattr(registry, "create", lambda settings, epsilon: Shifted(epsilon=epsilon))
+    straight = train(plan("vanilla"), examples)
+    saved = states_of(plan("vanilla"), examples, stop_at=5)[-1]
+    assert_same_bits(train(plan("vanilla"), examples, resume_from=saved), straight)
+
+
+def test_endless_minibatches_go_from_epoch_to_epoch(examples: Examples, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+    monkeypatch.setattr(Vanilla, "start_epoch", lambda self, epoch: told.append(epoch))
+    trainer = Trainer(plan("vanilla"), examples, [0])
+    per_epoch = len(trainer.minibatches(torch.arange(len(examples))))
+    shown = torch.cat(list(itertools.islice(trainer.endless_minibatches(), 3 * per_epoch)))
+    assert told == [0, 1, 2]
+    assert all(sorted(epoch.tolist()) == list(range(len(examples))) for epoch in shown.chunk(3))
 
 
 def test_a_checkpoint_is_saved_every_few_epochs_and_after_each_seed(examples: Examples) -> None:

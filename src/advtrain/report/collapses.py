@@ -18,9 +18,9 @@ BEST = "__best"
 def overfitting_table(histories: pd.DataFrame, evaluations: pd.DataFrame, labels: Labels) -> pd.DataFrame:
     """A row for each data set, defense and seed.
 
-    Of the watched images: `epoch` and `pgd` after the epoch that was best under PGD; `last_epoch`, `last_pgd`, `last_fgsm`,
-    `last_alignment` after the last; `collapsed`, the first epoch of `is_collapsed`, or None; `recovered`, whether the last
-    epoch's `pgd` is no longer below half of the highest.
+    Of the watched images: `epoch` and `pgd` after the epoch that was best under PGD, the first of equals; `last_epoch`,
+    `last_pgd`, `last_fgsm`, `last_alignment` after the last; `collapsed`, the first epoch of `is_collapsed`, or None;
+    `recovered`, whether it did and the last epoch's `pgd` is no longer below half of the highest.
 
     Of the test images, from `evaluations` of the classifiers and of those with `BEST`: `test_last` and `test_best`, accuracy
     under PGD with the last epoch's weights and with the best one's; None where no images were held out.
